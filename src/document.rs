@@ -1,0 +1,20 @@
+//! A document: bytes, what kind of text they are, and the references in them.
+//!
+//! Pure: bytes and values in, values out. No disk, network, clock or waiting.
+//! Documents are bytes in any ASCII-compatible encoding; nothing here needs UTF-8.
+
+pub mod escape;
+pub mod extract;
+pub mod reference;
+pub mod span;
+
+/// How a document's bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DocumentKind {
+    /// HTML, the WHATWG way: whatever the bytes, a browser makes a page of them.
+    Html,
+    /// CommonMark with raw HTML, perhaps after front matter.
+    Markdown,
+    /// A style sheet.
+    Css,
+}

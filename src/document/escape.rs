@@ -1,0 +1,159 @@
+//! How a URL is written in the place where it stands.
+//!
+//! A replacement goes back through the same layers that the text came out of: a URL in `url()` in a
+//! `style` attribute is written for CSS first and for the attribute second.
+
+/// One way of writing text inside other text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Escape {
+    /// An HTML attribute value, quoted or not: character references.
+    Html,
+    /// One URL of a `srcset`: no white space, no comma at either end.
+    Srcset,
+    /// Inside `url()` or a CSS string: backslash escapes.
+    Css,
+    /// A Markdown link destination, in angle brackets or bare: backslash escapes and character references.
+    Markdown,
+    /// A plain (unquoted) YAML scalar.
+    YamlPlain,
+    /// A YAML scalar in single quotes.
+    YamlSingle,
+    /// A YAML scalar in double quotes.
+    YamlDouble,
+    /// A TOML basic string.
+    TomlBasic,
+    /// A TOML literal string.
+    TomlLiteral,
+    /// A JSON string.
+    Json,
+}
+
+/// The layers of one place, innermost first: the first is the first to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Escapes([Option<Escape>; 4]);
+
+impl Escapes {
+    /// One layer.
+    #[must_use]
+    pub const fn of(escape: Escape) -> Self {
+        Self([Some(escape), None, None, None])
+    }
+
+    /// The same place inside one more layer. Nesting deeper than four layers has no meaning in any
+    /// kind of document that is read here.
+    #[must_use]
+    pub fn inside(mut self, outer: Escape) -> Self {
+        let free = self.0.iter().position(Option::is_none).expect("no kind nests more than four layers");
+        self.0[free] = Some(outer);
+        self
+    }
+
+    /// Writes `url` so that the place's grammar reads it back as `url`.
+    ///
+    /// Whatever a layer cannot carry at all (a line break, a quote in a TOML literal) is percent-encoded,
+    /// which names the same resource (RFC 3986, section 2.1).
+    #[must_use]
+    pub fn encode(self, url: &str) -> String {
+        self.0.into_iter().flatten().fold(url.to_owned(), |text, escape| escape.encode(&text))
+    }
+}
+
+impl Escape {
+    fn encode(self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len() + 8);
+        for char in text.chars() {
+            self.push(char, &mut out);
+        }
+        out
+    }
+
+    /// Writes one character. ASCII controls never travel raw: no URL holds one (RFC 3986, section 2).
+    fn push(self, char: char, out: &mut String) {
+        if char.is_ascii_control() || char == ' ' {
+            return percent(char, out);
+        }
+        match self {
+            Self::Html => match char {
+                '&' => out.push_str("&amp;"),
+                '"' => out.push_str("&quot;"),
+                '\'' => out.push_str("&#39;"),
+                '<' => out.push_str("&lt;"),
+                '>' => out.push_str("&gt;"),
+                '`' | '=' => out.push_str(&format!("&#{};", u32::from(char))),
+                _ => out.push(char),
+            },
+            Self::Srcset => match char {
+                ',' => percent(char, out),
+                _ => out.push(char),
+            },
+            Self::Css => match char {
+                '"' | '\'' | '(' | ')' | '\\' => {
+                    out.push('\\');
+                    out.push(char);
+                }
+                _ => out.push(char),
+            },
+            Self::Markdown => match char {
+                '(' | ')' | '\\' | '<' | '>' | '[' | ']' | '*' | '_' | '`' | '"' | '\'' => percent(char, out),
+                '&' => out.push_str("&amp;"),
+                _ => out.push(char),
+            },
+            Self::YamlPlain => match char {
+                '"' | '\'' | '#' | '{' | '}' | '[' | ']' | ',' | '|' | '>' | '*' | '!' | '`' | '\\' => percent(char, out),
+                '%' | '@' | '&' | '?' if out.is_empty() => percent(char, out),
+                _ => out.push(char),
+            },
+            Self::YamlSingle => match char {
+                '\'' => out.push_str("''"),
+                _ => out.push(char),
+            },
+            Self::YamlDouble | Self::TomlBasic | Self::Json => match char {
+                '"' | '\\' => {
+                    out.push('\\');
+                    out.push(char);
+                }
+                _ => out.push(char),
+            },
+            Self::TomlLiteral => match char {
+                '\'' => percent(char, out),
+                _ => out.push(char),
+            },
+        }
+    }
+}
+
+fn percent(char: char, out: &mut String) {
+    for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+        out.push_str(&format!("%{byte:02X}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_link_needs_no_escape_anywhere() {
+        let link = "../cache/images/ab/abcdef.jpg";
+        for escape in [
+            Escape::Html,
+            Escape::Srcset,
+            Escape::Css,
+            Escape::Markdown,
+            Escape::YamlPlain,
+            Escape::YamlSingle,
+            Escape::YamlDouble,
+            Escape::TomlBasic,
+            Escape::TomlLiteral,
+            Escape::Json,
+        ] {
+            assert_eq!(Escapes::of(escape).encode(link), link, "{escape:?}");
+        }
+    }
+
+    #[test]
+    fn layers_are_written_from_the_inside_out() {
+        let style = Escapes::of(Escape::Css).inside(Escape::Html);
+        assert_eq!(style.encode("/a(1).png?x&y"), "/a\\(1\\).png?x&amp;y");
+    }
+}

@@ -1,0 +1,5 @@
+//! Stub.
+use crate::document::extract::{Found, Rules};
+
+/// Stub.
+pub fn find(_bytes: &[u8], _rules: &Rules, _found: &mut Found) {}

@@ -1,0 +1,21 @@
+//! Keeps the images that documents hot-link, and points the documents at the kept copies.
+//!
+//! The modules in the order an image travels:
+//!
+//! 1. [`crawl`] finds documents on disk and reads their bytes;
+//! 2. [`document`] finds the references in those bytes, each with its exact span;
+//! 3. [`origin`] takes the proxy off a reference's URL and names the image itself;
+//! 4. [`fetch`] asks for the image, and never an address it must not ask;
+//! 5. [`media`] tells whether the answer is a whole, genuine image;
+//! 6. [`store`] keeps its bytes by their [`digest`];
+//! 7. [`catalog`] remembers what came from where, and what each document said before;
+//! 8. [`rewrite`] puts the kept link into the document, and [`files`] swaps the file in.
+//!
+//! [`ops`] walks that road, one file a use case; [`cli`] and [`config`] are the front door.
+
+pub mod digest;
+pub mod document;
+pub mod fetch;
+pub mod files;
+pub mod media;
+pub mod origin;
