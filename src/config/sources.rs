@@ -82,8 +82,8 @@ fn read_file(path: &Path, layers: &mut Layers) -> Result<(), Error> {
     let mut sections: Vec<_> = table.into_inner().into_iter().collect();
     sections.sort_by_key(|(section, _)| section.span().start);
     for (section, keys) in sections {
-        layers::check_section(section.get_ref(), &place(section.span().start))?;
         let at = section.span().start;
+        layers::check_section(section.get_ref(), &place(at))?;
         let DeValue::Table(keys) = keys.into_inner() else {
             return Err(form(
                 at,
