@@ -63,7 +63,7 @@ impl Sources {
 fn read_file(path: &Path, layers: &mut Layers) -> Result<(), Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let place = |offset: usize| {
-        let before = &text[..offset.min(text.len())];
+        let before = &text[..text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Place::File {
             path: path.to_owned(),

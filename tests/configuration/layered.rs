@@ -88,7 +88,8 @@ fn the_file_of_the_command_line_is_read_in_place_of_the_one_that_lies_there() {
 #[test]
 fn paths_in_a_file_start_at_its_folder() {
     let folder = Folder::new();
-    let text = "store.path = \"kept\"\nreferences.families = \"own.toml\"\ndaemon.watch = [\"posts\", \"/srv\"]\n\
+    let text = "store.path = \"kept\"\nreferences.families = \"own.toml\"\n\
+                daemon.watch = [\"posts\", \"/srv\"]\n\
                 fetch.root_certificates = [\"../ca.pem\"]\n";
     let file = folder.write("conf/imgkeep.toml", text);
     let conf = folder.path().join("conf");

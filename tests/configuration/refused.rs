@@ -2,6 +2,7 @@
 
 use imgkeep::config::sources::Sources;
 use imgkeep::config::{Config, Error, Place};
+use proptest::prelude::*;
 
 use crate::support::{Folder, contract, load_file, load_set, load_variables};
 
@@ -208,7 +209,8 @@ fn values_of_the_wrong_form_are_refused_with_one_of_the_right_form() {
         check_refused(
             load_set(&[&format!("fetch.connect_to.a.example={value}")]),
             &format!(
-                "`--set fetch.connect_to.a.example={value}`: `fetch.connect_to` must hold \"host\", \"host:port\" or \
+                "`--set fetch.connect_to.a.example={value}`: \
+                 `fetch.connect_to` must hold \"host\", \"host:port\" or \
                  \"*\" with an \"ip:port\", such as \"127.0.0.1:8080\", not `\"a.example\" = {value:?}`"
             ),
         );
@@ -219,7 +221,8 @@ fn values_of_the_wrong_form_are_refused_with_one_of_the_right_form() {
     assert!(load_set(&["fetch.resolve.a.example=b.example"]).is_err());
     check_refused(
         load_set(&["fetch.connect_to=127.0.0.1:80"]),
-        "`--set fetch.connect_to=127.0.0.1:80`: `fetch.connect_to` must be a table of \"host\", \"host:port\" or \"*\" \
+        "`--set fetch.connect_to=127.0.0.1:80`: \
+         `fetch.connect_to` must be a table of \"host\", \"host:port\" or \"*\" \
          with an \"ip:port\", such as \"127.0.0.1:8080\", not `\"127.0.0.1:80\"`",
     );
 }
@@ -234,7 +237,26 @@ fn a_message_stays_one_line_however_long_the_value() {
 #[test]
 fn an_error_can_be_asked_where() {
     let error = load_set(&["gc.grace_days=x"]).unwrap_err();
-    assert!(
-        matches!(error, Error::Value { place: Place::Flag(text), key, .. } if text == "gc.grace_days=x" && key == "gc.grace_days")
-    );
+    let Error::Value { place, key, .. } = error else { panic!("{error}") };
+    assert_eq!((place, key.as_str()), (Place::Flag("gc.grace_days=x".to_owned()), "gc.grace_days"));
+}
+
+/// Text with much of what means something in TOML.
+const MUDDLE: &str = "([\\[\\]{}\"'=#.,\\\\ \n\r\té\u{feff}1a]|fetch|per_host|store|path|\\PC){0,24}";
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_in_one_line(text in MUDDLE) {
+        let variable = load_variables(&[("IMGKEEP_FETCH__CONNECT_TO", &text)]);
+        for loaded in [load_file(&text), load_set(&[&text]), variable] {
+            if let Err(error) = loaded {
+                prop_assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_mistake() {
+    assert_eq!(load_file("\u{feff}[fetch]\r\nretries = 3\r\n").unwrap(), contract());
 }
