@@ -1,4 +1,4 @@
-//! Values taken or refused. Every refusal reads on from the key's name: "`fetch.per_host` must be …, not `0`".
+//! Values taken or refused. A refusal reads on from the key's name: "`fetch.per_host` must be …, not `0`".
 
 use std::collections::BTreeMap;
 

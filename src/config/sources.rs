@@ -19,8 +19,8 @@ const PREFIX: &str = "IMGKEEP_";
 /// What [`Config::load`](crate::config::Config::load) reads above the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The file of `--config`; without one, `imgkeep.toml` in `working_dir` if it is there, else under systemd
-    /// (which sets `INVOCATION_ID`) `/etc/imgkeep/imgkeep.toml` if that is there.
+    /// The file of `--config`; without one, `imgkeep.toml` in `working_dir` if it is there, else under
+    /// systemd (which sets `INVOCATION_ID`) `/etc/imgkeep/imgkeep.toml` if that is there.
     pub file: Option<PathBuf>,
     /// Empty for the process's own.
     pub working_dir: PathBuf,

@@ -70,8 +70,8 @@ pub(super) fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pa
     list(deserializer, "paths", some_path)
 }
 
-/// Only SQLite so far. `sqlite:///abs` is the same as `sqlite:/abs`; with two slashes a relative path and a host
-/// look alike, so that is refused.
+/// Only SQLite so far. `sqlite:///abs` is the same as `sqlite:/abs`; with two slashes a relative path and a
+/// host look alike, so that is refused.
 pub(super) fn catalog_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     one(deserializer, "\"sqlite:PATH\", such as \"sqlite:cache/catalog.db\"", |value| {
         let path = value.as_str()?.strip_prefix("sqlite:")?;
