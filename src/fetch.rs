@@ -104,7 +104,13 @@ impl Fetcher {
     }
 
     /// One request to one hop, as far as the head of the answer.
-    async fn ask(&self, url: &Url, headers: &Headers, hop: usize, deadline: Instant) -> Result<Response, Error> {
+    async fn ask(
+        &self,
+        url: &Url,
+        headers: &Headers,
+        hop: usize,
+        deadline: Instant,
+    ) -> Result<Response, Error> {
         let blocked = |refusal: Refusal| Error::Blocked { url: url.to_string(), hop, refusal };
         self.guard.check_url(url).map_err(blocked)?;
         let target = self.routes.find(url);
@@ -129,9 +135,11 @@ impl Fetcher {
             host: url.host_str().unwrap_or_default().to_owned(),
             limit: if left <= patience { self.options.timeout } else { self.options.idle_timeout },
         })?;
-        let response = response
-            .map_err(|error| Error::from_client(error, url, hop, self.options.connect_timeout))?;
-        if target.is_none() && let Some(peer) = response.remote_addr() {
+        let response =
+            response.map_err(|error| Error::from_client(error, url, hop, self.options.connect_timeout))?;
+        if target.is_none()
+            && let Some(peer) = response.remote_addr()
+        {
             self.guard.check_address(peer.ip()).map_err(blocked)?;
         }
         Ok(response)
@@ -158,9 +166,9 @@ fn next_hop(response: &Response, url: &Url) -> Result<Option<Url>, Error> {
     }
     let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
     let location = location_text(location);
-    let mut next = url.join(&location).map_err(|_| Error::BadRedirect {
-        location: location.chars().take(200).collect(),
-    })?;
+    let mut next = url
+        .join(&location)
+        .map_err(|_| Error::BadRedirect { location: location.chars().take(200).collect() })?;
     next.set_fragment(None);
     Ok(Some(next))
 }
@@ -169,7 +177,8 @@ fn next_hop(response: &Response, url: &Url) -> Result<Option<Url>, Error> {
 fn location_text(location: &HeaderValue) -> String {
     match std::str::from_utf8(location.as_bytes()) {
         Ok(text) => text.to_owned(),
-        Err(_) => percent_encoding::percent_encode(location.as_bytes(), &percent_encoding::AsciiSet::EMPTY).to_string(),
+        Err(_) => percent_encoding::percent_encode(location.as_bytes(), &percent_encoding::AsciiSet::EMPTY)
+            .to_string(),
     }
 }
 

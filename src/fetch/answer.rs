@@ -75,7 +75,12 @@ impl Limits {
 }
 
 impl Answer {
-    pub(super) fn new(response: Response, final_url: Url, hops: Vec<Url>, limits: Limits) -> Result<Self, Error> {
+    pub(super) fn new(
+        response: Response,
+        final_url: Url,
+        hops: Vec<Url>,
+        limits: Limits,
+    ) -> Result<Self, Error> {
         if response.content_length().is_some_and(|length| length > limits.max_bytes) {
             return Err(Error::TooLarge { limit: limits.max_bytes });
         }
@@ -174,7 +179,9 @@ impl Answer {
             Fault::Broken(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Error::Truncated { source: error.into() }
             }
-            Fault::Broken(_) => Error::Encoding { coding: text(self.response.headers(), &header::CONTENT_ENCODING) },
+            Fault::Broken(_) => {
+                Error::Encoding { coding: text(self.response.headers(), &header::CONTENT_ENCODING) }
+            }
         }
     }
 }

@@ -194,7 +194,7 @@ impl Error {
         }
         let host = url.host_str().unwrap_or_default().to_owned();
         let lost = |kind| matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
-        match cause::<io::Error>(&source).map(io::Error::kind) {
+        match io_kind(&source) {
             _ if source.is_timeout() => Self::Timeout { host, limit: connect },
             _ if source.is_dns() => Self::Dns { host, source: Some(source) },
             Some(kind) if lost(kind) => Self::Lost { host, source },
@@ -217,6 +217,16 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 /// The first cause of type `E`.
 fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// The kind of the system's or the TLS library's error. The layers above wrap one `io::Error` into another, which
+/// [`StdError::source`] steps over.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut error = cause::<io::Error>(error)?;
+    while let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        error = inner;
+    }
+    Some(error.kind())
 }
 
 /// Whether the HTTP client could not read the head of the answer. It does not let its error types be seen,

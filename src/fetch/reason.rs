@@ -77,7 +77,8 @@ impl fmt::Display for Reason {
         if let Self::Http(status) = self {
             return f.pad(&format!("http_{status}"));
         }
-        let (_, word) = WORDS.iter().find(|(reason, _)| reason == self).expect("every other reason has its word");
+        let (_, word) =
+            WORDS.iter().find(|(reason, _)| reason == self).expect("every other reason has its word");
         f.pad(word)
     }
 }
@@ -86,7 +87,8 @@ impl FromStr for Reason {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let status = || text.strip_prefix("http_")?.parse().ok().filter(|status| (100..1000).contains(status));
+        let status =
+            || text.strip_prefix("http_")?.parse().ok().filter(|status| (100..1000).contains(status));
         let word = WORDS.iter().find(|(_, word)| *word == text).map(|(reason, _)| *reason);
         word.or_else(|| status().map(Self::Http)).ok_or_else(|| ParseError { text: text.to_owned() })
     }

@@ -88,19 +88,23 @@ mod tests {
         let backoff = Backoff::new(10);
         let mut rng = fastrand::Rng::with_seed(1);
         for (attempt, bound) in [(1, 0.5), (2, 1.0), (3, 2.0), (6, 16.0), (7, 30.0), (10, 30.0)] {
-            let waits: Vec<f64> = std::iter::repeat_with(|| backoff.delay(attempt, &status(503, None), &mut rng))
-                .take(200)
-                .map(|wait| wait.unwrap().as_secs_f64())
-                .collect();
+            let waits: Vec<f64> =
+                std::iter::repeat_with(|| backoff.delay(attempt, &status(503, None), &mut rng))
+                    .take(200)
+                    .map(|wait| wait.unwrap().as_secs_f64())
+                    .collect();
             assert!(waits.iter().all(|wait| *wait <= bound), "{attempt}");
-            assert!(waits.iter().any(|wait| *wait > bound * 0.9) && waits.iter().any(|wait| *wait < bound * 0.1));
+            assert!(
+                waits.iter().any(|wait| *wait > bound * 0.9) && waits.iter().any(|wait| *wait < bound * 0.1)
+            );
         }
     }
 
     #[test]
     fn only_what_may_pass_is_tried_again_and_not_for_ever() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut tried = |attempt, code| Backoff::new(3).delay(attempt, &status(code, None), &mut rng).is_some();
+        let mut tried =
+            |attempt, code| Backoff::new(3).delay(attempt, &status(code, None), &mut rng).is_some();
         for code in [408, 429, 500, 503] {
             assert!(tried(1, code) && tried(3, code), "{code}");
             assert!(!tried(4, code), "{code}");

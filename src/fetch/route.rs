@@ -51,7 +51,8 @@ fn host_and_port(text: &str) -> Option<(Option<String>, Option<u16>)> {
         _ => (text, None),
     };
     let url = Url::parse(&format!("http://{host}/")).ok()?;
-    let whole = url.path() == "/" && url.username().is_empty() && url.query().is_none() && url.port().is_none();
+    let whole =
+        url.path() == "/" && url.username().is_empty() && url.query().is_none() && url.port().is_none();
     whole.then_some((Some(bare(url.host_str()?).to_owned()), port))
 }
 
@@ -83,7 +84,8 @@ mod tests {
         let rules = [("cdn.test:443", 1), ("CDN.test", 2), ("[2606::1]:8080", 3), ("*", 4)];
         let rules = rules.map(|(from, port)| (from.to_owned(), to(port)));
         let routes = Routes::new(&HashMap::from(rules)).unwrap();
-        let check = |url: &str, port| assert_eq!(routes.find(&Url::parse(url).unwrap()), Some(to(port)), "{url}");
+        let check =
+            |url: &str, port| assert_eq!(routes.find(&Url::parse(url).unwrap()), Some(to(port)), "{url}");
         check("https://cdn.test/a", 1);
         check("https://cdn.test./a", 1);
         check("http://cdn.test/a", 2);

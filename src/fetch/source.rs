@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn the_ladder_of_a_wrapped_http_origin() {
-        let layers = ["https://p.test/?http://q.test/?http://a.test/i.png", "http://q.test/?http://a.test/i.png"];
+        let layers =
+            ["https://p.test/?http://q.test/?http://a.test/i.png", "http://q.test/?http://a.test/i.png"];
         let origin = [(Source::Origin, "http://a.test/i.png"), (Source::OriginHttps, "https://a.test/i.png")];
         let proxies = [
             (Source::Proxy, layers[0]),
@@ -151,7 +152,12 @@ mod tests {
             (Source::ConfiguredProxy, "https://weserv.test/?url=http%3A%2F%2Fa.test%2Fi.png"),
         ];
         check("http://a.test/i.png", &layers, &ALL, &[&origin[..], &proxies[..]].concat());
-        check("http://a.test/i.png", &layers, &[Kind::Proxy, Kind::Origin], &[&proxies[..], &origin[..]].concat());
+        check(
+            "http://a.test/i.png",
+            &layers,
+            &[Kind::Proxy, Kind::Origin],
+            &[&proxies[..], &origin[..]].concat(),
+        );
         check("http://a.test/i.png", &layers, &[Kind::Origin], &origin);
         check("http://a.test/i.png", &layers, &[], &[]);
     }
@@ -168,7 +174,12 @@ mod tests {
 
     #[test]
     fn private_origins_are_told_to_nobody() {
-        for origin in ["https://nas.local/i.png", "https://10.0.0.1/i.png", "https://u:p@a.test/i.png", "https://[::1]/"] {
+        for origin in [
+            "https://nas.local/i.png",
+            "https://10.0.0.1/i.png",
+            "https://u:p@a.test/i.png",
+            "https://[::1]/",
+        ] {
             let wrapped = format!("https://p.test/?{origin}");
             check(origin, &[&wrapped], &ALL, &[(Source::Origin, origin)]);
         }
