@@ -20,6 +20,8 @@ pub mod retry;
 mod route;
 pub mod source;
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use reqwest::header::{self, HeaderValue};
@@ -63,11 +65,14 @@ impl Fetcher {
     /// An option that cannot be used.
     pub fn new(options: Options) -> Result<Self, SetupError> {
         let routes = Routes::new(&options.connect_to).map_err(|host| SetupError::Host { host })?;
-        let table: std::collections::HashMap<_, _> = options
-            .resolve
-            .iter()
-            .map(|(host, answers)| (guard::bare(host).to_ascii_lowercase(), answers.clone()))
-            .collect();
+        if let Some(template) = options.proxies.iter().find(|template| !source::is_template(template)) {
+            return Err(SetupError::Proxy { template: template.clone() });
+        }
+        let entry = |(host, answers): (&String, &Vec<IpAddr>)| {
+            let name = route::host(host).ok_or_else(|| SetupError::Host { host: host.clone() })?;
+            Ok((name, answers.clone()))
+        };
+        let table = options.resolve.iter().map(entry).collect::<Result<HashMap<_, _>, SetupError>>()?;
         let guard = Arc::new(Guard {
             allow: options.allow_networks.clone(),
             deny: options.deny_networks.clone(),

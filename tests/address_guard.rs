@@ -3,6 +3,8 @@
 //! Every name is led to a loopback canary by `connect_to`, so that nothing here touches the network and each
 //! connection that the guard lets through is counted. Rows of `../shared/vectors/ssrf.json` only.
 
+#![cfg(test)]
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};

@@ -15,14 +15,23 @@ use super::resolve::{Pinned, Resolver};
 /// What image elements of browsers send, less the formats that we could not judge.
 const ACCEPT: &str = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5";
 
+/// How long an unused connection is kept. Short, for a run over many hosts keeps this long's worth of them open.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// An option that fetching cannot start with.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A key of `connect_to` is neither a host, nor a host with a port, nor `*`.
+    /// A key of `connect_to` is neither a host, nor a host with a port, nor `*`; or one of `resolve` is no host.
     #[error("`{host}` is no host")]
     Host {
         /// As configured.
         host: String,
+    },
+    /// An entry of `proxies` is no http or https URL with `{url}` in it.
+    #[error("`{template}` is no URL with `{{url}}` in it")]
+    Proxy {
+        /// As configured.
+        template: String,
     },
     /// A text of `root_certificates` holds no certificate that can be used.
     #[error("no certificate in number {number} of the root certificates")]
@@ -63,7 +72,7 @@ impl Clients {
         targets: impl Iterator<Item = SocketAddr>,
     ) -> Result<Self, SetupError> {
         let roots = roots(&options.root_certificates)?;
-        let make = |resolver: Arc<dyn Resolve>, http1| client(options, &roots, resolver, http1);
+        let make = |resolver: Arc<dyn Resolve>, http1| client(options, &roots, &resolver, http1);
         let pin = |target| {
             let any = make(Arc::new(Pinned(target)), false)?;
             Ok((target, PinnedClients { any, http1: make(Arc::new(Pinned(target)), true)? }))
@@ -100,7 +109,7 @@ fn roots(texts: &[Vec<u8>]) -> Result<Vec<Certificate>, SetupError> {
 fn client(
     options: &Options,
     roots: &[Certificate],
-    resolver: Arc<dyn Resolve>,
+    resolver: &Arc<dyn Resolve>,
     http1: bool,
 ) -> Result<Client, SetupError> {
     let user_agent = HeaderValue::from_str(&options.user_agent)
@@ -118,7 +127,7 @@ fn client(
             .dns_resolver(resolver.clone())
             .connect_timeout(options.connect_timeout)
             .pool_max_idle_per_host(options.per_host)
-            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_idle_timeout(IDLE)
             .user_agent(user_agent.clone())
             .default_headers(headers.clone());
         if http1 { builder.http1_only() } else { builder }

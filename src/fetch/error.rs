@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::guard::Refusal;
+use super::pace::Signal;
 use super::reason::Reason;
 use super::resolve;
 
@@ -166,6 +167,30 @@ impl Error {
     #[must_use]
     pub fn is_private(&self) -> bool {
         matches!(self, Self::Blocked { hop: 0, .. })
+    }
+
+    /// What it tells of the host to whoever spaces the requests.
+    #[must_use]
+    pub fn signal(&self) -> Signal {
+        match self {
+            Self::Status { status, retry_after } if matches!(status.as_u16(), 429 | 503) => {
+                Signal::SlowDown(*retry_after)
+            }
+            Self::Connect { .. }
+            | Self::Lost { .. }
+            | Self::Tls { .. }
+            | Self::Protocol { .. }
+            | Self::Timeout { .. }
+            | Self::TooSlow { .. }
+            | Self::Truncated { .. } => Signal::Failed,
+            Self::Blocked { .. }
+            | Self::BadRedirect { .. }
+            | Self::Dns { .. }
+            | Self::Status { .. }
+            | Self::Redirects { .. }
+            | Self::TooLarge { .. }
+            | Self::Encoding { .. } => Signal::Fine,
+        }
     }
 
     /// How long the server asked to be left alone, at most an hour.

@@ -217,7 +217,7 @@ impl<J> Host<J> {
     /// the host first asked for fewer do not count as asking again.
     fn slow_down(&mut self, wait: Option<Duration>, now: Instant) -> Instant {
         self.fine = 0;
-        if self.not_before.is_none() {
+        if self.not_before.is_none_or(|time| time <= now) {
             self.limit = (self.limit / 2).max(1);
             self.not_before = Some(now + self.pause);
             self.pause = (self.pause * 2).min(MAX_PAUSE);

@@ -20,7 +20,7 @@ impl Routes {
     pub(super) fn new(rules: &HashMap<String, SocketAddr>) -> Result<Self, String> {
         let read = |(from, to): (&String, &SocketAddr)| {
             let key = if from == "*" { Some((None, None)) } else { host_and_port(from) };
-            Ok((key.ok_or_else(|| from.clone())?, *to))
+            key.map(|key| (key, *to)).ok_or_else(|| from.clone())
         };
         Ok(Self { rules: rules.iter().map(read).collect::<Result<_, String>>()? })
     }
@@ -46,14 +46,19 @@ impl Routes {
 }
 
 fn host_and_port(text: &str) -> Option<(Option<String>, Option<u16>)> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port.parse().ok()?)),
         _ => (text, None),
     };
-    let url = Url::parse(&format!("http://{host}/")).ok()?;
+    Some((Some(host(name)?), port))
+}
+
+/// A host that a person wrote, as [`Url`] writes it (lower case, Punycode) and without trailing dot.
+pub(super) fn host(text: &str) -> Option<String> {
+    let url = Url::parse(&format!("http://{text}/")).ok()?;
     let whole =
         url.path() == "/" && url.username().is_empty() && url.query().is_none() && url.port().is_none();
-    whole.then_some((Some(bare(url.host_str()?).to_owned()), port))
+    whole.then_some(bare(url.host_str()?).to_owned())
 }
 
 /// The URL to send so that the connection goes to `target`, and the `Host` it must be sent with where the two

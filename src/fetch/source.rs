@@ -10,6 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::guard::Guard;
+use super::options::Options;
 
 /// One word of `fetch.sources`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -58,21 +59,24 @@ pub struct ParseError {
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The rungs for `origin`, in the order to climb them. `layers` are the addresses that documents gave for it,
-/// each still wrapped, outermost first; `proxies` are templates with `{url}` for the percent-encoded origin.
+/// each still wrapped, outermost first.
 ///
-/// An origin that the guard's defaults refuse is nobody else's business: no third party is told of it, not even
-/// one that the document names. Whether its name resolves to a private address shows only when it is asked:
-/// once that failed with [`is_private`](super::Error::is_private), the other rungs must not be climbed either.
+/// An origin that the guard refuses, or would without the operator's exemptions, is nobody else's business: no
+/// third party is told of it, not even one that the document names. Whether its name resolves to a private address
+/// shows only when it is asked: once that failed with [`is_private`](super::Error::is_private), the other rungs
+/// must not be climbed either.
 #[must_use]
-pub fn ladder(origin: &Url, layers: &[Url], sources: &[Kind], proxies: &[String]) -> Vec<Rung> {
-    let public = Guard::default().check_url(origin).is_ok();
+pub fn ladder(origin: &Url, layers: &[Url], options: &Options) -> Vec<Rung> {
+    let strict =
+        Guard { deny: options.deny_networks.clone(), ports: options.ports.clone(), ..Guard::default() };
+    let public = strict.check_url(origin).is_ok();
     let mut rungs: Vec<Rung> = Vec::new();
     let mut add = |source, url: Url| {
         if !rungs.iter().any(|rung| rung.url == url) {
             rungs.push(Rung { source, url });
         }
     };
-    for kind in sources {
+    for kind in &options.sources {
         match kind {
             Kind::Origin => {
                 add(Source::Origin, origin.clone());
@@ -82,7 +86,7 @@ pub fn ladder(origin: &Url, layers: &[Url], sources: &[Kind], proxies: &[String]
             }
             Kind::Proxy if public => {
                 layers.iter().for_each(|layer| add(Source::Proxy, layer.clone()));
-                let configured = proxies.iter().filter_map(|template| filled(template, origin));
+                let configured = options.proxies.iter().filter_map(|template| filled(template, origin));
                 configured.for_each(|url| add(Source::ConfiguredProxy, url));
             }
             Kind::Proxy | Kind::Wayback => {}
@@ -95,6 +99,12 @@ pub fn ladder(origin: &Url, layers: &[Url], sources: &[Kind], proxies: &[String]
 fn over_https(url: &Url) -> Option<Url> {
     let mut secure = url.clone();
     (url.scheme() == "http" && url.port().is_none() && secure.set_scheme("https").is_ok()).then_some(secure)
+}
+
+/// Whether `template` makes a URL of any origin.
+pub(super) fn is_template(template: &str) -> bool {
+    let origin = Url::parse("http://origin.test/").expect("it is a URL");
+    template.contains("{url}") && filled(template, &origin).is_some()
 }
 
 fn filled(template: &str, origin: &Url) -> Option<Url> {
@@ -135,8 +145,10 @@ mod tests {
 
     fn check(origin: &str, layers: &[&str], sources: &[Kind], expected: &[(Source, &str)]) {
         let layers: Vec<Url> = layers.iter().map(|layer| layer.parse().unwrap()).collect();
-        let proxies = ["https://weserv.test/?url={url}".to_owned(), "no template of a URL".to_owned()];
-        let rungs = ladder(&origin.parse().unwrap(), &layers, sources, &proxies);
+        let proxies = vec!["https://weserv.test/?url={url}".to_owned()];
+        let allow_networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let options = Options { sources: sources.to_vec(), proxies, allow_networks, ..Options::default() };
+        let rungs = ladder(&origin.parse().unwrap(), &layers, &options);
         let got: Vec<_> = rungs.iter().map(|rung| (rung.source, rung.url.as_str())).collect();
         assert_eq!(got, expected, "{origin}");
     }
@@ -182,6 +194,19 @@ mod tests {
         ] {
             let wrapped = format!("https://p.test/?{origin}");
             check(origin, &[&wrapped], &ALL, &[(Source::Origin, origin)]);
+        }
+    }
+
+    #[test]
+    fn templates() {
+        for (template, usable) in [
+            ("https://weserv.test/?url={url}", true),
+            ("http://p.test/{url}/x", true),
+            ("https://p.test/", false),
+            ("{url}", false),
+            ("ftp://p.test/{url}", false),
+        ] {
+            assert_eq!(is_template(template), usable, "{template}");
         }
     }
 
