@@ -1,9 +1,9 @@
 //! One GET, streamed, and never to an address that must not be asked.
 //!
-//! [`Fetcher`] follows redirects itself, so that each hop passes the [`guard`] anew, and hands out the body of
-//! the final 200 chunk by chunk within the limits of size and time. Nothing here repeats or spaces requests:
-//! [`source`] says whom to ask, [`pace`] how often, [`retry`] when again; the caller puts them together.
-//! Environment proxies and cookies are never used. What the bytes are is for others to judge.
+//! [`Fetcher`] follows redirects itself, so that each hop passes the [`guard`] anew, and hands out the body
+//! of the final 200 chunk by chunk within the limits of size and time. Nothing here repeats or spaces
+//! requests: [`source`] says whom to ask, [`pace`] how often, [`retry`] when again; the caller puts them
+//! together. Environment proxies and cookies are never used. What the bytes are is for others to judge.
 
 pub mod address;
 mod answer;
@@ -31,6 +31,7 @@ use url::{Host, Url};
 
 use answer::Limits;
 use client::Clients;
+use error::shortened;
 use guard::{Guard, Refusal};
 use resolve::Resolver;
 use route::Routes;
@@ -54,7 +55,7 @@ pub struct Fetcher {
 /// What a request says besides what every request says.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    /// Not sent over http when it is https itself (RFC 9110 section 10.1.3).
+    /// Sent without fragment and credentials, and not over http when it is https itself.
     pub referer: Option<Url>,
 }
 
@@ -103,7 +104,7 @@ impl Fetcher {
             };
             hops.push(std::mem::replace(&mut url, next));
             if hops.len() > self.options.max_redirects || hops.contains(&url) {
-                return Err(Error::Redirects { url: url.into() });
+                return Err(Error::Redirects { url: shortened(url.as_str()) });
             }
         }
     }
@@ -116,7 +117,7 @@ impl Fetcher {
         hop: usize,
         deadline: Instant,
     ) -> Result<Response, Error> {
-        let blocked = |refusal: Refusal| Error::Blocked { url: url.to_string(), hop, refusal };
+        let blocked = |refusal: Refusal| Error::Blocked { url: shortened(url.as_str()), hop, refusal };
         self.guard.check_url(url).map_err(blocked)?;
         let target = self.routes.find(url);
         let (client, sent, host) = match target {
@@ -131,7 +132,7 @@ impl Fetcher {
         if let Some(host) = host {
             request = request.header(header::HOST, host);
         }
-        if let Some(referer) = headers.referer.as_ref().filter(|referer| may_tell(referer, url)) {
+        if let Some(referer) = headers.referer.as_ref().and_then(|referer| told(referer, url)) {
             request = request.header(header::REFERER, referer.as_str());
         }
         let patience = self.options.connect_timeout + self.options.idle_timeout;
@@ -156,7 +157,7 @@ impl Fetcher {
         match self.resolver.known(name) {
             None | Some(Ok(_)) => Ok(()),
             Some(Err(resolve::Error::Refused(refusal))) => {
-                Err(Error::Blocked { url: url.to_string(), hop, refusal })
+                Err(Error::Blocked { url: shortened(url.as_str()), hop, refusal })
             }
             Some(Err(resolve::Error::Unknown { name, .. })) => Err(Error::Dns { host: name, source: None }),
         }
@@ -171,14 +172,13 @@ fn next_hop(response: &Response, url: &Url) -> Result<Option<Url>, Error> {
     }
     let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
     let location = location_text(location);
-    let mut next = url
-        .join(&location)
-        .map_err(|_| Error::BadRedirect { location: location.chars().take(200).collect() })?;
+    let mut next = url.join(&location).map_err(|_| Error::BadRedirect { location: shortened(&location) })?;
     next.set_fragment(None);
     Ok(Some(next))
 }
 
-/// A `Location` as text. Bytes in another encoding than UTF-8 go back to the server as they came, percent-encoded.
+/// A `Location` as text. Bytes in another encoding than UTF-8 go back to the server as they came,
+/// percent-encoded.
 fn location_text(location: &HeaderValue) -> String {
     match std::str::from_utf8(location.as_bytes()) {
         Ok(text) => text.to_owned(),
@@ -187,8 +187,12 @@ fn location_text(location: &HeaderValue) -> String {
     }
 }
 
-fn may_tell(referer: &Url, url: &Url) -> bool {
-    referer.scheme() != "https" || url.scheme() == "https"
+/// What of `referer` the server of `url` may be told (RFC 9110 section 10.1.3).
+fn told(referer: &Url, url: &Url) -> Option<Url> {
+    let mut told = referer.clone();
+    told.set_fragment(None);
+    let bare = told.set_username("").and_then(|()| told.set_password(None));
+    (bare.is_ok() && (referer.scheme() != "https" || url.scheme() == "https")).then_some(told)
 }
 
 #[cfg(test)]

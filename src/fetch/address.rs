@@ -71,7 +71,8 @@ fn is_global_v4(address: Ipv4Addr) -> bool {
     !SPECIAL_V4.iter().any(|(network, prefix)| (bits ^ network.to_bits()) >> (32 - prefix) == 0)
 }
 
-/// Only 2000::/3 has ever been handed out; the other embeddings of IPv4 (NAT64, compatible, translated) lie outside it.
+/// Only 2000::/3 has ever been handed out; the other embeddings of IPv4 (NAT64, compatible, translated) lie
+/// outside it.
 fn is_global_v6(address: Ipv6Addr) -> bool {
     let bits = address.to_bits();
     bits >> 125 == 0b001

@@ -1,4 +1,5 @@
-//! The HTTP clients: one that resolves names under the guard, and some that the operator pinned to an address.
+//! The HTTP clients: one that resolves names under the guard, and some that the operator pinned to an
+//! address.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,13 +16,15 @@ use super::resolve::{Pinned, Resolver};
 /// What image elements of browsers send, less the formats that we could not judge.
 const ACCEPT: &str = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5";
 
-/// How long an unused connection is kept. Short, for a run over many hosts keeps this long's worth of them open.
+/// How long an unused connection is kept. Short, for a run over many hosts keeps this long's worth of them
+/// open.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// An option that fetching cannot start with.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A key of `connect_to` is neither a host, nor a host with a port, nor `*`; or one of `resolve` is no host.
+    /// A key of `connect_to` is neither a host, nor a host with a port, nor `*`; or one of `resolve` is no
+    /// host.
     #[error("`{host}` is no host")]
     Host {
         /// As configured.

@@ -17,7 +17,7 @@ pub enum Error {
     /// The guard refused the URL, or an address that its name resolves to.
     #[error("`{url}` is not asked: {refusal}")]
     Blocked {
-        /// The URL of the refused hop.
+        /// The URL of the refused hop, shortened.
         url: String,
         /// Redirects before it.
         hop: usize,
@@ -91,7 +91,7 @@ pub enum Error {
     /// More redirects than are followed, or one to a URL that was asked before.
     #[error("redirected in a loop or too often, last to `{url}`")]
     Redirects {
-        /// The hop that was not asked.
+        /// The hop that was not asked, shortened.
         url: String,
     },
     /// A redirect to what is no URL.
@@ -163,7 +163,8 @@ impl Error {
         }
     }
 
-    /// Whether the URL itself, not one it redirects to, was refused by the guard. Nobody else may then be told of it.
+    /// Whether the URL itself, not one it redirects to, was refused by the guard. Nobody else may then be
+    /// told of it.
     #[must_use]
     pub fn is_private(&self) -> bool {
         matches!(self, Self::Blocked { hop: 0, .. })
@@ -215,7 +216,7 @@ impl Error {
     pub(super) fn from_client(error: reqwest::Error, url: &url::Url, hop: usize, connect: Duration) -> Self {
         let source = error.without_url();
         if let Some(resolve::Error::Refused(refusal)) = cause(&source) {
-            return Self::Blocked { url: url.to_string(), hop, refusal: refusal.clone() };
+            return Self::Blocked { url: shortened(url.as_str()), hop, refusal: refusal.clone() };
         }
         let host = url.host_str().unwrap_or_default().to_owned();
         let lost = |kind| matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
@@ -234,6 +235,11 @@ impl Error {
     }
 }
 
+/// As much of a URL as a message needs: a document may hold megabytes of it.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(300).collect()
+}
+
 /// The error, what caused it, what caused that, and so on.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (**error).source())
@@ -244,8 +250,8 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     causes(error).find_map(|error| error.downcast_ref())
 }
 
-/// The kind of the system's or the TLS library's error. The layers above wrap one `io::Error` into another, which
-/// [`StdError::source`] steps over.
+/// The kind of the system's or the TLS library's error. The layers above wrap one `io::Error` into another,
+/// which [`StdError::source`] steps over.
 fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let mut error = cause::<io::Error>(error)?;
     while let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref()) {

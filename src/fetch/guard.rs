@@ -1,7 +1,8 @@
 //! Whom never to ask.
 //!
-//! A document is written by strangers: what it names must not make us speak to machines that only we can reach.
-//! The guard judges a URL before it is used, and every address before it is connected to. It asks nobody itself.
+//! A document is written by strangers: what it names must not make us speak to machines that only we can
+//! reach. The guard judges a URL before it is used, and every address before it is connected to. It asks
+//! nobody itself.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -25,7 +26,8 @@ pub struct Guard {
     pub deny: Vec<IpNet>,
     /// Ports that a URL may name.
     pub ports: Ports,
-    /// Names that the operator gave addresses to, lower case and without trailing dot: they need not look public.
+    /// Names that the operator gave addresses to, lower case and without trailing dot: they need not look
+    /// public.
     pub named: HashSet<String>,
 }
 

@@ -1,9 +1,9 @@
 //! How often to ask: which of many waiting jobs may start now.
 //!
-//! Pure: no clock and no waiting; the caller says what time it is and does the sleeping. A job is whatever the caller
-//! wants back. Hosts take turns, so one with many jobs does not hold up one with few; within a host the
-//! first in is the first out. A job that needs another host next (a redirect of plans, the next rung of its ladder) is
-//! simply pushed again under that host.
+//! Pure: no clock and no waiting; the caller says what time it is and does the sleeping. A job is whatever
+//! the caller wants back. Hosts take turns, so one with many jobs does not hold up one with few; within a
+//! host the first in is the first out. A job that has another host to ask next, for it climbed a rung of its
+//! ladder, is simply pushed again under that host.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -213,8 +213,8 @@ impl<J> Host<J> {
         }
     }
 
-    /// Halves the limit and gives the time until which nothing may start. Answers to requests that were under way when
-    /// the host first asked for fewer do not count as asking again.
+    /// Halves the limit and gives the time until which nothing may start. Answers to requests that were
+    /// under way when the host first asked for fewer do not count as asking again.
     fn slow_down(&mut self, wait: Option<Duration>, now: Instant) -> Instant {
         self.fine = 0;
         if self.not_before.is_none_or(|time| time <= now) {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// One word of the list. Fetching gives those up to [`Self::Encoding`]; the others are for whoever judges the bytes.
+/// One word of the list. Fetching gives those up to [`Self::Encoding`]; the others are for whoever judges
+/// the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
     /// An address, or a name, that is not on the public internet.

@@ -1,6 +1,7 @@
 //! From a host name to addresses that may be connected to.
 //!
-//! What this resolver answers is what is connected to; there is no second look-up in between that could differ.
+//! What this resolver answers is what is connected to; there is no second look-up in between that could
+//! differ.
 
 use std::collections::HashMap;
 use std::future::Future;

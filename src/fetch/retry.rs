@@ -30,8 +30,9 @@ impl Backoff {
         Self { retries, base: Duration::from_millis(500), cap: Duration::from_secs(30) }
     }
 
-    /// How long to wait after attempt number `attempt` (from 1) failed with `error`. `None`: not worth another.
-    /// A server that names a time is given that time and a jittered wait on top, so that not all come back at once.
+    /// How long to wait after attempt number `attempt` (from 1) failed with `error`. `None`: not worth
+    /// another. A server that names a time is given that time and a jittered wait on top, so that not all
+    /// come back at once.
     pub fn delay(&self, attempt: u32, error: &Error, rng: &mut fastrand::Rng) -> Option<Duration> {
         if attempt > self.retries || !error.is_transient() {
             return None;

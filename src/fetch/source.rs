@@ -58,13 +58,13 @@ pub struct ParseError {
 /// Put in place of `{url}`: the bytes that a query value keeps.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The rungs for `origin`, in the order to climb them. `layers` are the addresses that documents gave for it,
-/// each still wrapped, outermost first.
+/// The rungs for `origin`, in the order to climb them. `layers` are the addresses that documents gave for
+/// it, each still wrapped, outermost first.
 ///
-/// An origin that the guard refuses, or would without the operator's exemptions, is nobody else's business: no
-/// third party is told of it, not even one that the document names. Whether its name resolves to a private address
-/// shows only when it is asked: once that failed with [`is_private`](super::Error::is_private), the other rungs
-/// must not be climbed either.
+/// An origin that the guard refuses, or would without the operator's exemptions, is nobody else's business:
+/// no third party is told of it, not even one that the document names. Whether its name resolves to a
+/// private address shows only when it is asked: once that failed with
+/// [`is_private`](super::Error::is_private), the other rungs must not be climbed either.
 #[must_use]
 pub fn ladder(origin: &Url, layers: &[Url], options: &Options) -> Vec<Rung> {
     let strict =
@@ -95,7 +95,8 @@ pub fn ladder(origin: &Url, layers: &[Url], options: &Options) -> Vec<Rung> {
     rungs
 }
 
-/// The same resource over https, if `url` is http on its default port: elsewhere the port speaks one of the two.
+/// The same resource over https, if `url` is http on its default port: elsewhere the port speaks one of the
+/// two.
 fn over_https(url: &Url) -> Option<Url> {
     let mut secure = url.clone();
     (url.scheme() == "http" && url.port().is_none() && secure.set_scheme("https").is_ok()).then_some(secure)

@@ -269,7 +269,7 @@ async fn a_request_says_what_it_should_and_no_more() {
     let fetcher = Fetcher::new(options(&server)).unwrap();
     let referer = |text: &str| Headers { referer: Some(text.parse().unwrap()) };
     let url = "http://a.test:8080/i.png?a=%2F#part".parse().unwrap();
-    let answer = fetcher.get(&url, &referer("http://a.test/")).await.unwrap();
+    let answer = fetcher.get(&url, &referer("http://me:pw@a.test/#part")).await.unwrap();
     assert_eq!(answer.headers.etag.as_deref(), Some("\"e\""));
     assert_eq!(
         (answer.final_url.as_str(), answer.content_length),
