@@ -181,3 +181,19 @@ pub fn inspect(reader: impl BufRead + Seek, limits: &Limits) -> Result<Inspected
         MediaType::Tiff => tiff::walk(&mut input, limits),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_has_one_extension() {
+        for media_type in MediaType::ALL {
+            assert_eq!(MediaType::from_extension(media_type.extension()), Some(media_type));
+            assert!(media_type.mime().starts_with("image/"));
+        }
+        for extension in ["jpeg", "JPG", "", ".png", "html"] {
+            assert_eq!(MediaType::from_extension(extension), None, "{extension}");
+        }
+    }
+}

@@ -153,3 +153,28 @@ impl<'a> Tally<'a> {
         if asked > limit { Err(Flaw::Bomb { format: self.format, asked, unit, limit }) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_added_up() {
+        let limits = Limits { max_pixels: 12, max_frames: 3, max_total_pixels: 20, ..Limits::default() };
+        let check = |frames: &[(u32, u32)], expected: Option<&str>| {
+            let mut tally = Tally::new(MediaType::Gif, &limits);
+            let refused = frames.iter().find_map(|(width, height)| tally.frame(*width, *height).err());
+            let unit = refused.map(|flaw| match flaw {
+                Flaw::Bomb { unit, .. } => unit,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(unit, expected, "{frames:?}");
+        };
+        check(&[(3, 4), (2, 4)], None);
+        check(&[(13, 1)], Some("pixels"));
+        check(&[(u32::MAX, u32::MAX)], Some("pixels"));
+        check(&[(1, 1), (1, 1), (1, 1)], None);
+        check(&[(1, 1), (1, 1), (1, 1), (1, 1)], Some("frames"));
+        check(&[(3, 4), (3, 3)], Some("pixels in all frames"));
+    }
+}

@@ -102,17 +102,15 @@ pub(super) fn guess(head: &[u8]) -> Guess {
     if head.starts_with(b"%PDF-") {
         return Guess::Pdf;
     }
-    let (text, _, _) = encoding(head).decode(head);
-    let binary = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0C' | '\x1B');
     // bytes that are no text in UTF-8 may still be text in an encoding that nobody named
-    if text.contains(binary) {
-        return Guess::Unknown;
-    }
+    let (text, _, _) = encoding(head).decode(head);
     let text = text.trim_start();
+    let binary = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0C' | '\x1B');
     match text.as_bytes() {
-        [b'{' | b'[', ..] => Guess::Json,
         [b'<', ..] if is_html(text) => Guess::Html,
         [b'<', ..] => Guess::Xml,
+        _ if text.contains(binary) => Guess::Unknown,
+        [b'{' | b'[', ..] => Guess::Json,
         _ => Guess::Text,
     }
 }
@@ -147,4 +145,47 @@ fn is_html(mut text: &str) -> bool {
         let begins = tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
         begins && !tag[name.len()..].starts_with(|c: char| c.is_alphanumeric() || matches!(c, ':' | '-'))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_says_its_encoding() {
+        let check = |head: &[u8], expected| assert_eq!(encoding(head).name(), expected, "{head:?}");
+        check(b"<svg/>", "UTF-8");
+        check(b"<?xml version='1.0' encoding = 'GBK'?>", "GBK");
+        check(b"<?xml version=\"1.0\" encoding=\"iso-8859-1\"?>", "windows-1252");
+        check(b"<?xml version='1.0' encoding='UTF-16'?>", "UTF-8");
+        check(b"<?xml version='1.0' encoding='nonsense'?>", "UTF-8");
+        check(b"<?xml version='1.0' encoding='unended?>", "UTF-8");
+        check(b"<svg><?other encoding='GBK'?>", "UTF-8");
+        check(b"<\0s\0", "UTF-16LE");
+        check(b"\0<\0s", "UTF-16BE");
+    }
+
+    #[test]
+    fn a_type_shows_in_the_first_bytes() {
+        let check = |head: &[u8], expected| assert_eq!(media_type(head, 9).ok(), expected, "{head:?}");
+        check(b"\xFF\xD8\xFF\xEE", Some(MediaType::Jpeg));
+        check(b"\xFF\xD8", None);
+        check(b"\0\0\0\x1Cftypheic\0\0\0\0mif1heic", Some(MediaType::Heic));
+        check(b"\0\0\0\x1Cftypmif1\0\0\0\0mif1avif", Some(MediaType::Avif));
+        check(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", Some(MediaType::Heic));
+        check(b"\0\0\0\x14ftypmp42\0\0\0\0mp42avif", None);
+        check(b"II+\0\x08\0\0\0", Some(MediaType::Tiff));
+        check(b"\r\n<!-- a --><svg>", Some(MediaType::Svg));
+        check(b"\r\n\x89PNG\r\n\x1A\n", None);
+        check(b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", Some(MediaType::Bmp));
+        check(b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\xFF\0\0\0", None);
+    }
+
+    #[test]
+    fn a_cut_signature_is_no_riddle() {
+        for cut in 3..8 {
+            let flaw = media_type(&b"\x89PNG\r\n\x1A\n"[..cut], 5).unwrap_err();
+            assert!(matches!(flaw, Flaw::Truncated { format: MediaType::Png, at: 5 }), "{flaw:?}");
+        }
+    }
 }

@@ -2,17 +2,20 @@
 //!
 //! Nothing is resolved: no entity is replaced, no external file is asked for.
 
-use std::collections::HashSet;
-use std::io::{self, BufRead, Read, Seek};
-use std::ops::Range;
+mod size;
+mod text;
 
-use encoding_rs::{Decoder, DecoderResult, Encoding};
+use std::collections::HashSet;
+use std::io::{self, BufRead, Seek};
+
 use quick_xml::Reader;
 use quick_xml::errors::Error;
 use quick_xml::events::{BytesStart, Event};
 
 use crate::media::input::Input;
 use crate::media::{Flaw, Inspected, sniff};
+use size::Size;
+use text::Text;
 
 /// Elements inside each other. Drawing programs stay below 50; libxml2, which many browsers use, stops at 256.
 const MAX_DEPTH: u64 = 1_000;
@@ -32,7 +35,7 @@ pub(super) fn walk<R: BufRead + Seek>(input: &mut Input<R>, head: &[u8]) -> Resu
             Err(fault) => break Err(fault),
         }
     };
-    let Text { input, ended, .. } = reader.into_inner();
+    let (input, ended) = reader.into_inner().finish();
     let Some((width, height)) = document.root else {
         return Err(match verdict {
             Err(Fault::Reading(error)) => Flaw::Io(error),
@@ -48,8 +51,8 @@ pub(super) fn walk<R: BufRead + Seek>(input: &mut Input<R>, head: &[u8]) -> Resu
         Err(Fault::TooMuch { asked, unit, limit }) => {
             Err(Flaw::Bomb { format: input.format, asked, unit, limit })
         }
-        Err(Fault::Malformed(_)) if ended => Err(input.ended()),
-        Err(Fault::Malformed(what)) => Err(input.damaged(what)),
+        Err(Fault::Unreadable(_)) if ended => Err(input.ended()),
+        Err(Fault::Unreadable(what) | Fault::Malformed(what)) => Err(input.damaged(what)),
     }
 }
 
@@ -60,7 +63,9 @@ enum Progress {
 
 /// What keeps a document from being an SVG.
 enum Fault {
-    /// It is XML, but not about an SVG, if no root was met before; not well-formed otherwise.
+    /// No XML, or only the start of it.
+    Unreadable(&'static str),
+    /// What cannot stand where it does.
     Malformed(&'static str),
     TooMuch {
         asked: u64,
@@ -74,11 +79,11 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Self::Malformed("text that is not in the encoding it is said to be in")
+                Self::Unreadable("text that is not in the encoding it is said to be in")
             }
             Error::Io(error) => Self::Reading(io::Error::new(error.kind(), error)),
-            Error::IllFormed(_) => Self::Malformed("a tag that does not match"),
-            _ => Self::Malformed("markup that is not XML"),
+            Error::IllFormed(_) => Self::Unreadable("a tag that does not match"),
+            _ => Self::Unreadable("markup that is not XML"),
         }
     }
 }
@@ -193,121 +198,55 @@ fn has_nested_entities(declaration: &str) -> bool {
     names.into_iter().any(nested)
 }
 
-/// The attributes of the root element that say how large it is to be.
-#[derive(Default)]
-struct Size {
-    width: Option<f64>,
-    height: Option<f64>,
-    view_box: Option<(f64, f64)>,
-}
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
 
-impl Size {
-    fn take(&mut self, attribute: &str, value: &str) {
-        match attribute {
-            "width" => self.width = length(value),
-            "height" => self.height = length(value),
-            "viewBox" => {
-                let is_separator = |c: char| c.is_ascii_whitespace() || c == ',';
-                let mut numbers = value.split(is_separator).filter(|number| !number.is_empty()).skip(2);
-                let mut side = || numbers.next()?.parse().ok().filter(|side| *side > 0.0);
-                self.view_box = side().zip(side());
-            }
-            _ => {}
-        }
+    use crate::media::{Flaw, Limits, inspect};
+
+    fn verdict(text: &[u8]) -> Result<(), &'static str> {
+        inspect(Cursor::new(text), &Limits::default()).map(drop).map_err(|flaw| Flaw::reason(&flaw))
     }
 
-    /// A side that is not given follows from the other by the proportions of the view box.
-    fn in_pixels(&self) -> (Option<u32>, Option<u32>) {
-        let (width, height) = match (self.width, self.height, self.view_box) {
-            (None, None, Some((width, height))) => (Some(width), Some(height)),
-            (Some(width), None, Some((across, down))) => (Some(width), Some(width * down / across)),
-            (None, Some(height), Some((across, down))) => (Some(height * across / down), Some(height)),
-            (width, height, _) => (width, height),
+    #[test]
+    fn only_a_whole_document_is_an_svg() {
+        let check = |text: &str, expected: Result<(), &str>| {
+            assert_eq!(verdict(text.as_bytes()), expected, "{text}");
         };
-        let whole = |side: f64| {
-            let side = side.round();
-            // the cast cannot lose anything within these bounds
-            (1.0..=f64::from(u32::MAX)).contains(&side).then_some(side as u32)
+        check("<svg/>", Ok(()));
+        check(" \n<?xml version='1.0'?><!-- a --><!DOCTYPE svg><x:svg/>\n<!-- b -->", Ok(()));
+        check("<svg><script>if (a &lt; b) alert(1)</script></svg>", Ok(()));
+        check("<svg><![CDATA[ & < ]]>&#233;&quot;</svg>", Ok(()));
+        check("<!DOCTYPE svg [<!ENTITY e 'x'>]><svg a='&e;'>&e;</svg>", Ok(()));
+        check("<!DOCTYPE svg [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><svg>&e;</svg>", Ok(()));
+        check("<!DOCTYPE svg [<!ENTITY e '&#60;'><!ENTITY f '&e;'>]><svg>&f;</svg>", Err("bomb"));
+        check("<svg>&nbsp;</svg>", Err("damaged"));
+        check("<svg a='x?a=1&b=2'/>", Err("damaged"));
+        check("<svg a='1' a='2'/>", Err("damaged"));
+        check("<svg a=1/>", Err("damaged"));
+        check("<svg a='<'/>", Err("damaged"));
+        check("<svg><g></svg>", Err("damaged"));
+        check("<svg/><svg/>", Err("damaged"));
+        check("<svg/>more", Err("damaged"));
+        check("<svg>\0</svg>", Err("damaged"));
+        check("<svg>", Err("truncated"));
+        check("<svg><g/></sv", Err("truncated"));
+        check("<svg><g a='", Err("truncated"));
+        check("<svg><!-- ", Err("truncated"));
+        check("<svg>&am", Err("truncated"));
+        check("<svg", Err("not_an_image"));
+        check("<html><svg/></html>", Err("not_an_image"));
+    }
+
+    #[test]
+    fn bytes_must_be_text_in_their_encoding() {
+        let latin = |declared: &str| {
+            let prolog = format!("<?xml version='1.0' encoding='{declared}'?><svg>");
+            verdict(&[prolog.as_bytes(), b"\xE9</svg>"].concat())
         };
-        (width.and_then(whole), height.and_then(whole))
-    }
-}
-
-/// A length in CSS pixels (CSS Values, 6.2), unless it depends on something outside.
-fn length(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic() || c == '%').unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let pixels = match unit {
-        "" | "px" => 1.0,
-        "pt" => 4.0 / 3.0,
-        "pc" => 16.0,
-        "in" => 96.0,
-        "cm" => 96.0 / 2.54,
-        "mm" => 9.6 / 2.54,
-        _ => return None,
-    };
-    number.parse::<f64>().ok().map(|number| number * pixels)
-}
-
-/// The input as UTF-8, whatever it was written in.
-struct Text<'a, R> {
-    input: &'a mut Input<R>,
-    decoder: Decoder,
-    buffer: Vec<u8>,
-    /// What of `buffer` is still to be shown.
-    ready: Range<usize>,
-    /// The input has no more, nor has the decoder.
-    ended: bool,
-}
-
-impl<'a, R: BufRead + Seek> Text<'a, R> {
-    fn new(input: &'a mut Input<R>, encoding: &'static Encoding) -> Self {
-        let decoder = encoding.new_decoder();
-        Self { input, decoder, buffer: vec![0; 8 * 1024], ready: 0..0, ended: false }
-    }
-
-    fn decode_more(&mut self) -> io::Result<()> {
-        while self.ready.is_empty() && !self.ended {
-            let ahead = self.input.peek().map_err(reading)?;
-            let last = ahead.is_empty();
-            let (result, read, written) =
-                self.decoder.decode_to_utf8_without_replacement(ahead, &mut self.buffer, last);
-            self.input.consume(read).map_err(reading)?;
-            self.ready = 0..written;
-            self.ended = last && !matches!(result, DecoderResult::OutputFull);
-            let malformed = matches!(result, DecoderResult::Malformed(_, _));
-            // XML 1.0 has no way to write U+0000; it is what a hole in a file reads as
-            if malformed || memchr::memchr(0, &self.buffer[..written]).is_some() {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<R: BufRead + Seek> BufRead for Text<'_, R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.decode_more()?;
-        Ok(&self.buffer[self.ready.clone()])
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.ready.start += bytes;
-    }
-}
-
-impl<R: BufRead + Seek> Read for Text<'_, R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?.read(into)?;
-        self.consume(bytes);
-        Ok(bytes)
-    }
-}
-
-fn reading(flaw: Flaw) -> io::Error {
-    match flaw {
-        Flaw::Io(error) => error,
-        flaw => io::Error::other(flaw),
+        assert_eq!(latin("iso-8859-1"), Ok(()));
+        assert_eq!(latin("utf-8"), Err("damaged"));
+        // cut within a character
+        assert_eq!(verdict(b"<svg>\xE9\x9D"), Err("truncated"));
     }
 }

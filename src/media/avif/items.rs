@@ -79,16 +79,17 @@ fn check_locations<R: BufRead + Seek>(input: &mut Input<R>, inline: u64) -> Resu
     let [widths, more_widths] = input.array()?;
     let (offset_width, length_width) = (widths >> 4, widths & 15);
     let (base_width, index_width) = (more_widths >> 4, if version == 0 { 0 } else { more_widths & 15 });
+    if length_width == 0 {
+        // the whole file, which no image in it can be
+        return Err(input.damaged("items without a length"));
+    }
     let items = if version < 2 { input.be16()?.into() } else { input.be32()? };
     for _ in 0..items {
         input.skip(if version < 2 { 2 } else { 4 })?;
         let method = if version == 0 { 0 } else { input.be16()? & 15 };
         let elsewhere = input.be16()? != 0;
         let base = sized(input, base_width)?;
-        let extents = input.be16()?;
-        // extents without a width are all alike, and cost nothing to write down
-        let extents = if offset_width + length_width + index_width == 0 { extents.min(1) } else { extents };
-        for _ in 0..extents {
+        for _ in 0..input.be16()? {
             sized(input, index_width)?;
             let offset = sized(input, offset_width)?;
             let length = sized(input, length_width)?;
