@@ -4,6 +4,7 @@
 //! Documents are bytes in any ASCII-compatible encoding; nothing here needs UTF-8.
 
 pub mod diff;
+pub mod decoded;
 pub mod escape;
 pub mod extract;
 pub mod reference;
