@@ -5,7 +5,9 @@
 
 pub mod escape;
 pub mod extract;
+pub mod json;
 pub mod reference;
+pub mod shadow;
 pub mod span;
 
 /// How a document's bytes are read.
