@@ -72,12 +72,13 @@ pub fn url_text(raw: &[u8]) -> String {
     out
 }
 
-/// The shadow of `bytes`; UTF-8 is its own.
+/// The shadow of a part of `document`; UTF-8 is its own. The whole document tells the encoding.
 #[must_use]
-pub fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+pub fn utf8(document: &[u8], part: Span) -> Cow<'_, str> {
+    let bytes = &document[part.range()];
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(match Encoding::guess(bytes) {
+        Err(_) => Cow::Owned(match Encoding::guess(document) {
             Encoding::DamagedUtf8 => of_damaged(bytes),
             Encoding::OneByte => bytes.iter().map(|&byte| letter(byte)).collect(),
             Encoding::TwoBytes => of_pairs(bytes),
@@ -88,8 +89,8 @@ pub fn utf8(bytes: &[u8]) -> Cow<'_, str> {
 /// A shadow in ASCII, for parsers that count characters: one character a byte. NUL, which ends the text for
 /// some of them, is a letter too, and a lone CR, which few of them know, is a line feed.
 #[must_use]
-pub fn ascii(bytes: &[u8]) -> Cow<'_, str> {
-    let text = utf8(bytes);
+pub fn ascii(document: &[u8], part: Span) -> Cow<'_, str> {
+    let text = utf8(document, part);
     let plain = |byte: u8| byte.is_ascii() && byte != 0 && byte != b'\r';
     if text.bytes().all(plain) {
         return text;
@@ -156,7 +157,7 @@ fn of_pairs(bytes: &[u8]) -> String {
     let mut at = 0;
     while let Some(&lead) = bytes.get(at) {
         match bytes.get(at + 1) {
-            Some(&second @ (0x40..0x7F | 0x80..)) if !lead.is_ascii() => {
+            Some(&second @ (0x40..=0x7E | 0x80..)) if !lead.is_ascii() => {
                 out.push(pair(lead, second));
                 at += 2;
             }
@@ -202,19 +203,26 @@ mod tests {
         check(b"\xcd\xbc\xc6\xac\xb2\xe2\xca\xd4\x81\x5b", Encoding::TwoBytes);
     }
 
+    fn whole(bytes: &[u8]) -> Span {
+        Span::new(0, bytes.len())
+    }
+
     #[test]
     fn second_bytes_are_not_markup() {
-        assert!(!utf8(b"\x95\x5c\x83\x5b\x83\x60 [x]").contains(['\\', '`']));
-        assert_eq!(utf8(b"\x95\x5c [x]").matches('[').count(), 1);
-        assert_eq!(ascii("a图\0\rb\r\n".as_bytes()), "axxxx\nb\r\n");
+        let seen = |bytes| utf8(bytes, whole(bytes)).into_owned();
+        let plain = |bytes| ascii(bytes, whole(bytes)).into_owned();
+        assert!(!seen(b"\x95\x5c\x83\x5b\x83\x60 [x]").contains(['\\', '`']));
+        assert_eq!(seen(b"\x95\x5c [x]").matches('[').count(), 1);
+        assert_eq!(plain("a图\0\rb\r\n".as_bytes()), "axxxx\nb\r\n");
     }
 
     proptest! {
         #[test]
         fn every_byte_stands_where_it_stood(bytes: Vec<u8>) {
-            prop_assert_eq!(utf8(&bytes).len(), bytes.len());
-            prop_assert_eq!(ascii(&bytes).len(), bytes.len());
-            prop_assert!(ascii(&bytes).is_ascii());
+            prop_assert_eq!(utf8(&bytes, whole(&bytes)).len(), bytes.len());
+            let ascii = ascii(&bytes, whole(&bytes));
+            prop_assert_eq!(ascii.len(), bytes.len());
+            prop_assert!(ascii.is_ascii());
         }
     }
 }
