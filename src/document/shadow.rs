@@ -72,37 +72,33 @@ pub fn url_text(raw: &[u8]) -> String {
     out
 }
 
-/// The shadow of a part of `document`; UTF-8 is its own. The whole document tells the encoding.
+/// The shadow of a part of `document`; UTF-8 is its own. The whole document tells the encoding. A lone CR is
+/// a line feed, since parsers differ on it.
 #[must_use]
 pub fn utf8(document: &[u8], part: Span) -> Cow<'_, str> {
     let bytes = &document[part.range()];
-    match std::str::from_utf8(bytes) {
+    let text = match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(match Encoding::guess(document) {
             Encoding::DamagedUtf8 => of_damaged(bytes),
             Encoding::OneByte => bytes.iter().map(|&byte| letter(byte)).collect(),
             Encoding::TwoBytes => of_pairs(bytes),
         }),
-    }
+    };
+    let is_lone = |at| bytes.get(at + 1) != Some(&b'\n');
+    if memchr::memchr_iter(b'\r', bytes).any(is_lone) { Cow::Owned(with_line_feeds(&text)) } else { text }
 }
 
 /// A shadow in ASCII, for parsers that count characters: one character a byte. NUL, which ends the text for
-/// some of them, is a letter too, and a lone CR, which few of them know, is a line feed.
+/// some of them, is a letter too.
 #[must_use]
 pub fn ascii(document: &[u8], part: Span) -> Cow<'_, str> {
     let text = utf8(document, part);
-    let plain = |byte: u8| byte.is_ascii() && byte != 0 && byte != b'\r';
+    let plain = |byte: u8| byte.is_ascii() && byte != 0;
     if text.bytes().all(plain) {
         return text;
     }
-    let seen = text.as_bytes();
-    let next = seen.iter().skip(1).copied().chain([b' ']);
-    let shadow = seen.iter().zip(next).map(|(&byte, next)| match byte {
-        b'\r' if next != b'\n' => '\n',
-        0 | 0x80.. => 'x',
-        _ => char::from(byte),
-    });
-    Cow::Owned(shadow.collect())
+    Cow::Owned(text.bytes().map(|byte| if plain(byte) { char::from(byte) } else { 'x' }).collect())
 }
 
 /// What bytes that are not UTF-8 may be. Which encoding exactly makes no difference here.
@@ -166,6 +162,16 @@ fn of_pairs(bytes: &[u8]) -> String {
                 at += 1;
             }
         }
+    }
+    out
+}
+
+fn with_line_feeds(text: &str) -> String {
+    let mut chars = text.chars().peekable();
+    let mut out = String::with_capacity(text.len());
+    while let Some(char) = chars.next() {
+        let is_lone = char == '\r' && chars.peek() != Some(&'\n');
+        out.push(if is_lone { '\n' } else { char });
     }
     out
 }

@@ -76,7 +76,8 @@ enum Place {
 
 impl Reader<'_> {
     fn event(&mut self, event: Event<'_>, range: Range<usize>, events: &OffsetIter<'_>) {
-        if let Some(open) = self.open.last_mut() {
+        let is_own_end = matches!(event, Event::End(TagEnd::Image | TagEnd::Link));
+        if let Some(open) = self.open.last_mut().filter(|_| !is_own_end) {
             open.text_end = open.text_end.max(range.end);
         }
         match event {
@@ -180,5 +181,57 @@ impl Reader<'_> {
             self.keep(span, ReferenceKind::MarkdownDefinition, is_image);
         }
         self.parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn html(text: &str) -> Vec<&str> {
+        let parts = read(Text::of(text.as_bytes()), text);
+        parts.html.iter().map(|piece| &text[piece.range()]).collect()
+    }
+
+    #[test]
+    fn raw_html_in_pieces() {
+        let check = |text, expected: &[&str]| assert_eq!(html(text), expected, "{text:?}");
+        check("a <b> c <img\nsrc='x'> `<i>` \\<u>", &["<b>", "<img\nsrc='x'>"]);
+        check("<div>\n<img>\n\n<p>", &["<div>\n<img>\n", "<p>"]);
+        check("- <div>\n  <img\n  src='x'>\n", &["<div>\n  <img\n  src='x'>\n"]);
+        check("> <div>\n> <img>\n", &["<div>\n", "<img>\n"]);
+        check("![a <img>](b) <https://a.example/b.png> <a b", &[]);
+    }
+
+    proptest! {
+        /// No image is lost because its destination could not be found again.
+        #[test]
+        fn each_destination_is_found(parts in proptest::collection::vec(proptest::sample::select(vec![
+            "![", "![a](/d.png)", "[", "]", "](", ")", "(", "<", ">", "/a.png", "/b c.png", "\\", "&amp;", "&#x41;", "`", "\n",
+            "\n> ", "> ", "- ", "    ", "[x]", "[x]: ", "![x]", "*", "|", "\n|-|-|\n", "图", " 't'", " \"]\"", "<b c='](x)'>", "\r\n", "\r",
+            "\t", "[^1]", "[^1]: ", "&", "\\)", "\\]", "![*a*", "  \n",
+        ]), 0..24)) {
+            let text = parts.concat();
+            let mut expected = Vec::new();
+            let mut depth = 0;
+            for event in Parser::new_ext(&text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES) {
+                match event {
+                    Event::Start(Tag::Image { link_type, dest_url, .. }) => {
+                        if depth == 0 && link_type == LinkType::Inline && candidate::is_candidate(&dest_url) {
+                            expected.push(dest_url.into_string());
+                        }
+                        depth += 1;
+                    }
+                    Event::End(TagEnd::Image) => depth -= 1,
+                    _ => {}
+                }
+            }
+            let inline = |image: &Reference| image.kind == ReferenceKind::MarkdownImage;
+            let found = read(Text::of(text.as_bytes()), &text).images;
+            let found: Vec<_> = found.into_iter().filter(inline).map(|image| image.url).collect();
+            prop_assert_eq!(found, expected, "{:?}", text);
+        }
     }
 }
