@@ -7,7 +7,9 @@ pub mod diff;
 pub mod decoded;
 pub mod escape;
 pub mod extract;
+pub mod json;
 pub mod reference;
+pub mod shadow;
 pub mod span;
 pub mod splice;
 
