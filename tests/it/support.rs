@@ -1,4 +1,5 @@
-//! A `Test` that reads like a story: a folder of documents, an origin, a run of the real program, its outcome.
+//! A `Test` that reads like a story: a folder of documents, an origin, a run of the real program and
+//! what came of it.
 //!
 //! ```text
 //! let origin = Origin::start();
@@ -142,7 +143,8 @@ impl Test {
             .collect()
     }
 
-    /// The blobs of the default store, checked: each has its digest for its name, in the folder of its first digits.
+    /// The blobs of the default store, checked: each has its digest for its name, and lies in the folder of
+    /// its first two digits.
     pub(crate) fn blobs(&self) -> BTreeMap<Digest, PathBuf> {
         let images = self.path("cache/images");
         files_under(&images)

@@ -1,4 +1,4 @@
-//! The origin and the builder are tools; here they are tried alone, with plain sockets and with another client.
+//! The origin and the builder are tools; here they are tried alone, with plain sockets and another client.
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};

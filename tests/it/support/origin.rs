@@ -1,7 +1,7 @@
 //! An HTTP/1.1 server of our own that plays every host of a test, and lies when told to.
 //!
-//! It is written on threads and sockets, without an HTTP library, because a library would not let it send a wrong
-//! length, stop in the middle, or speak noise. A route is a whole URL, so `http://a.example/x` and
+//! It is written on threads and sockets, without an HTTP library, because a library would not let it send
+//! a wrong length, stop in the middle, or speak noise. A route is a whole URL, so `http://a.example/x` and
 //! `https://a.example/x` are two; what speaks TLS is told from the first byte of a connection.
 //! imgkeep finds it through `fetch.connect_to` and trusts it through `fetch.root_certificates`.
 
@@ -125,9 +125,9 @@ impl Origin {
         self.state().hosts.insert(host.into(), Rule::Answer(Arc::new(respond)));
     }
 
-    /// `host` answers what the URL that `unwrap` takes out of a request would answer, and 400 when there is none.
-    /// It reaches that URL from elsewhere: a host that is down for us is up for the proxy, and the inner URL's
-    /// count does not grow.
+    /// `host` answers what the URL that `unwrap` takes out of a request would answer, and 400 when there is
+    /// none. It reaches that URL from elsewhere: a host that is down for us is up for the proxy, and the
+    /// count of the inner URL does not grow.
     pub(crate) fn proxy(
         &self,
         host: &str,
@@ -141,7 +141,8 @@ impl Origin {
         self.proxy(host, |request| request.target.split_once('?').map(|(_, url)| url.to_owned()));
     }
 
-    /// From now on `host` closes each connection without an answer. Its requests are logged and counted all the same.
+    /// From now on `host` closes each connection without an answer. Its requests are logged and counted all
+    /// the same.
     pub(crate) fn host_down(&self, host: &str) {
         self.state().down.insert(host.into());
     }

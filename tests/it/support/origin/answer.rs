@@ -77,7 +77,8 @@ impl Answer {
         Self::status(302).header("Location", location)
     }
 
-    /// These bytes and nothing else, then the end of the connection: a head that no server would send, or noise.
+    /// These bytes and nothing else, then the end of the connection: a head that no server would send,
+    /// or noise.
     pub(crate) fn verbatim(bytes: impl Into<Vec<u8>>) -> Self {
         Self { framing: Framing::Verbatim, end: End::Close, ..Self::new(200, bytes) }
     }

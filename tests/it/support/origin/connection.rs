@@ -21,6 +21,7 @@ const MOST_HEAD: usize = 1 << 20;
 const PIECE: usize = 64 << 10;
 
 /// What follows an answer on its connection.
+#[derive(Clone, Copy)]
 enum Then {
     Next,
     Close,
