@@ -14,6 +14,7 @@
 //! [`ops`] walks that road, one file a use case; [`cli`] and [`config`] are the front door.
 
 pub mod config;
+pub mod demo;
 pub mod digest;
 pub mod document;
 pub mod fetch;

@@ -1,0 +1,6 @@
+//! Whole-program tests against an origin on loopback; no test touches the network.
+
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod support_itself;
