@@ -13,6 +13,7 @@
 //!
 //! [`ops`] walks that road, one file a use case; [`cli`] and [`config`] are the front door.
 
+pub mod crawl;
 pub mod digest;
 pub mod document;
 pub mod fetch;
