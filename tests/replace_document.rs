@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use imgkeep::digest::Digest;
+use imgkeep::files::litter::{Memory, Swept};
 use imgkeep::files::replace::{Mtime, Options, Refused, Replaced, Replacement, replace_all};
 use imgkeep::files::stat::{Stat, time};
 use imgkeep::files::{self, litter};
@@ -348,4 +349,54 @@ fn a_thousand_documents_are_replaced_together() {
     for sub in 0..10 {
         assert_eq!(litter::find(&folder.path().join(sub.to_string())).unwrap(), [] as [PathBuf; 0]);
     }
+}
+
+/// Replaces documents until it is killed; does nothing unless the test below started it.
+#[test]
+fn worker() {
+    let Some(folder) = std::env::var_os(WORKER) else { return };
+    let document = |number: usize| Path::new(&folder).join(format!("{number}.md"));
+    for round in 0.. {
+        let old = |number| fs::read(document(number)).unwrap();
+        let new = [b"old", b"new"][round % 2].repeat(2000);
+        let all = (0..20).map(|number| replacement(&document(number), &old(number), &new));
+        for answer in replace_all(all.collect(), &hasty()) {
+            answer.unwrap();
+        }
+    }
+}
+
+const WORKER: &str = "IMGKEEP_TEST_WORKER";
+
+#[test]
+fn killed_at_any_moment_each_document_is_whole_and_a_sweep_clears_the_rest() {
+    let whole = [b"old".repeat(2000), b"new".repeat(2000)];
+    let mut found = 0;
+    for round in 0..40 {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        (0..20).for_each(|number| fs::write(folder.path().join(format!("{number}.md")), &whole[0]).unwrap());
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "worker"]).env(WORKER, folder.path()).stdout(std::process::Stdio::null());
+        let mut worker = command.spawn().unwrap();
+        thread::sleep(Duration::from_micros(20_000 + 1_370 * round));
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+
+        let litter = litter::find(folder.path()).unwrap();
+        found += litter.len();
+        let remember = |_: &Path, digest| match whole.iter().position(|bytes| Digest::of(bytes) == digest) {
+            Some(0) => Memory::Before,
+            Some(_) => Memory::After,
+            None => Memory::Unknown,
+        };
+        for (path, swept) in litter::sweep(&litter, &remember) {
+            assert!(matches!(swept, Ok(Swept::Removed)), "{}: {swept:?}", path.display());
+        }
+        assert_eq!(names(folder.path()).len(), 20);
+        for number in 0..20 {
+            let bytes = fs::read(folder.path().join(format!("{number}.md"))).unwrap();
+            assert!(whole.contains(&bytes), "document {number} is torn");
+        }
+    }
+    println!("40 kills left {found} temporary files, and the sweeps none");
 }

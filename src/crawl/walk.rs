@@ -119,10 +119,9 @@ impl Seen {
 
 /// The last `depth` names of a path: what lies below the folder that was named.
 fn below(path: &Path, depth: usize) -> &Path {
-    let names = path.iter().rev().take(depth);
-    let length = names.map(|name| name.len() + 1).sum::<usize>().saturating_sub(1);
     let bytes = bytes(path);
-    Path::new(OsStr::from_bytes(&bytes[bytes.len() - length..]))
+    let slash = depth.checked_sub(1).and_then(|before| memchr::memrchr_iter(b'/', bytes).nth(before));
+    Path::new(OsStr::from_bytes(&bytes[slash.map_or(0, |slash| slash + 1)..]))
 }
 
 /// A folder that cannot be listed. A malformed line of a `.gitignore` is none: git passes over it too.
