@@ -15,6 +15,7 @@
 
 pub mod config;
 pub mod demo;
+pub mod crawl;
 pub mod digest;
 pub mod document;
 pub mod fetch;

@@ -10,9 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use imgkeep::digest::Digest;
-use imgkeep::files::litter;
+use imgkeep::files::litter::{Memory, Swept};
 use imgkeep::files::replace::{Mtime, Options, Refused, Replaced, Replacement, replace_all};
 use imgkeep::files::stat::{Stat, time};
+use imgkeep::files::{self, litter};
 use rustix::fs::{XattrFlags, getxattr, setxattr};
 
 fn hasty() -> Options {
@@ -39,17 +40,15 @@ fn replace(path: &Path, old: &[u8], new: &[u8], options: &Options) -> Result<Rep
 
 /// A folder with one document, `a.md`, that holds `old`.
 fn folder() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let document = folder.path().join("a.md");
-    fs::write(&document, "old").unwrap();
+    fs::write(&document, "old").expect("it can be written in");
     (folder, document)
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    names
+    let names = files::names(folder).expect("the folder can be listed").into_iter();
+    names.map(|name| name.into_string().expect("names here are ASCII")).collect()
 }
 
 #[test]
@@ -250,9 +249,11 @@ fn a_young_document_is_left_to_settle_unless_it_is_ours() {
 /// the editor looks for its last one, which may be away for the instant of a swap but must come back.
 fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
     // In memory, where syncing takes no time, far more swaps meet a save.
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let folder =
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder can be made");
     let document = folder.path().join("a.md");
-    fs::write(&document, "save 0.").unwrap();
+    fs::write(&document, "save 0.").expect("the document can be made");
+    let text = || fs::read_to_string(&document).expect("the document is always there");
     let done = AtomicBool::new(false);
     let (mut replaced, mut refused, mut kept, mut lost) = (0, 0, 0, 0);
     thread::scope(|scope| {
@@ -276,7 +277,7 @@ fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
         for number in 1..=saves {
             let last = format!("save {}.", number - 1);
             let start = Instant::now();
-            while !fs::read_to_string(&document).unwrap().starts_with(&last) {
+            while !text().starts_with(&last) {
                 if start.elapsed() > Duration::from_secs(2) {
                     lost += 1;
                     break;
@@ -287,12 +288,11 @@ fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
             thread::sleep(Duration::from_millis(if number % 8 == 0 { 25 } else { 2 }));
         }
         done.store(true, Ordering::Relaxed);
-        (replaced, refused, kept) = replacer.join().unwrap();
+        (replaced, refused, kept) = replacer.join().expect("replacing does not panic");
     });
-    println!("{saves} saves, {replaced} replacements, {refused} refused, {kept} kept aside, {lost} lost");
-    assert_eq!(lost, 0);
-    assert!(fs::read_to_string(&document).unwrap().starts_with(&format!("save {saves}.")));
-    assert_eq!(litter::find(folder.path()).unwrap().len(), kept);
+    assert_eq!(lost, 0, "{saves} saves, {replaced} replacements, {refused} refused, {kept} kept aside");
+    assert!(text().starts_with(&format!("save {saves}.")));
+    assert_eq!(litter::find(folder.path()).expect("the folder can be listed").len(), kept);
     assert!(replaced > 0);
 }
 
@@ -349,4 +349,54 @@ fn a_thousand_documents_are_replaced_together() {
     for sub in 0..10 {
         assert_eq!(litter::find(&folder.path().join(sub.to_string())).unwrap(), [] as [PathBuf; 0]);
     }
+}
+
+/// Replaces documents until it is killed; does nothing unless the test below started it.
+#[test]
+fn worker() {
+    let Some(folder) = std::env::var_os(WORKER) else { return };
+    let document = |number: usize| Path::new(&folder).join(format!("{number}.md"));
+    for round in 0.. {
+        let old = |number| fs::read(document(number)).unwrap();
+        let new = [b"old", b"new"][round % 2].repeat(2000);
+        let all = (0..20).map(|number| replacement(&document(number), &old(number), &new));
+        for answer in replace_all(all.collect(), &hasty()) {
+            answer.unwrap();
+        }
+    }
+}
+
+const WORKER: &str = "IMGKEEP_TEST_WORKER";
+
+#[test]
+fn killed_at_any_moment_each_document_is_whole_and_a_sweep_clears_the_rest() {
+    let whole = [b"old".repeat(2000), b"new".repeat(2000)];
+    let mut found = 0;
+    for round in 0..40 {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        (0..20).for_each(|number| fs::write(folder.path().join(format!("{number}.md")), &whole[0]).unwrap());
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "worker"]).env(WORKER, folder.path()).stdout(std::process::Stdio::null());
+        let mut worker = command.spawn().unwrap();
+        thread::sleep(Duration::from_micros(20_000 + 1_370 * round));
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+
+        let litter = litter::find(folder.path()).unwrap();
+        found += litter.len();
+        let remember = |_: &Path, digest| match whole.iter().position(|bytes| Digest::of(bytes) == digest) {
+            Some(0) => Memory::Before,
+            Some(_) => Memory::After,
+            None => Memory::Unknown,
+        };
+        for (path, swept) in litter::sweep(&litter, &remember) {
+            assert!(matches!(swept, Ok(Swept::Removed)), "{}: {swept:?}", path.display());
+        }
+        assert_eq!(names(folder.path()).len(), 20);
+        for number in 0..20 {
+            let bytes = fs::read(folder.path().join(format!("{number}.md"))).unwrap();
+            assert!(whole.contains(&bytes), "document {number} is torn");
+        }
+    }
+    println!("40 kills left {found} temporary files, and the sweeps none");
 }

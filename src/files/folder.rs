@@ -50,7 +50,7 @@ impl Folder {
     /// Makes the bytes and attributes of `files` durable, which lie in this folder's file system.
     pub fn sync_files(&self, files: &[PathBuf]) -> Result<(), Error> {
         let whole = files.len() >= MANY
-            && fstatfs(&self.file).is_ok_and(|found| SYNCED_WHOLE.contains(&i64::from(found.f_type)));
+            && fstatfs(&self.file).is_ok_and(|found| SYNCED_WHOLE.contains(&found.f_type));
         if whole {
             return syncfs(&self.file)
                 .map_err(|error| Error::io(&self.path, "sync the file system of")(error.into()));
