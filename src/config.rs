@@ -6,6 +6,7 @@
 
 mod judge;
 mod layers;
+mod options;
 mod size;
 pub mod sources;
 mod value;

@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -48,6 +49,65 @@ pub struct Entry {
     pub named: bool,
     /// Its state when it was found.
     pub stat: Stat,
+    /// The canonical folder that holds the file itself, shared by all documents in it.
+    pub folder: Arc<Path>,
+    /// The file's own name, if `path` is a symlink to it.
+    target: Option<Box<OsStr>>,
+}
+
+impl Entry {
+    /// The document at `path`, as if the user had named it.
+    ///
+    /// # Errors
+    /// When nothing is there or the system does not let us look.
+    pub fn at(path: &Path) -> Result<Self, files::Error> {
+        let stat = Stat::of(path)?;
+        let real = files::canonicalize(path)?;
+        let folder = Arc::from(real.parent().unwrap_or(&real));
+        let target = real.file_name().filter(|name| path.file_name() != Some(name)).map(Box::from);
+        Ok(Self {
+            path: path.to_owned(),
+            kind: kind::of_name(path).document(),
+            named: true,
+            stat,
+            folder,
+            target,
+        })
+    }
+
+    /// A document that is no file: only its bytes can be asked.
+    #[must_use]
+    pub fn unnamed() -> Self {
+        let path = PathBuf::from("-");
+        Self {
+            path,
+            kind: None,
+            named: true,
+            stat: Stat::default(),
+            folder: Arc::from(Path::new("/")),
+            target: None,
+        }
+    }
+
+    /// The name of the file itself, which lies in `folder`.
+    #[must_use]
+    pub fn file_name(&self) -> &OsStr {
+        self.target.as_deref().or(self.path.file_name()).unwrap_or_default()
+    }
+
+    /// The file itself, symlinks followed.
+    #[must_use]
+    pub fn real(&self) -> PathBuf {
+        self.folder.join(self.file_name())
+    }
+
+    /// How its bytes are to be read.
+    ///
+    /// # Errors
+    /// Why they hold no document.
+    pub fn kind_of(&self, bytes: &[u8]) -> Result<DocumentKind, Skip> {
+        kind::of(&self.path, bytes)
+    }
 }
 
 /// What was found.
@@ -99,6 +159,15 @@ pub enum Skip {
 }
 
 impl Skip {
+    /// Whether it keeps a document from being handled that the user has reason to expect; other files are simply none.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Utf16 => true,
+            Self::NotAFile | Self::Binary { .. } | Self::UnknownKind | Self::InStore => false,
+        }
+    }
+
     /// The name of the reason in reports.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -166,8 +235,7 @@ pub fn walk(paths: &[PathBuf], options: &Options) -> Result<Found, Error> {
         } else if path.file_name().is_some_and(litter::is_ours) {
             found.litter.push(path.clone());
         } else {
-            let kind = kind::of_name(path).document();
-            found.add(Entry { path: path.clone(), kind, named: true, stat }, options.max_bytes);
+            found.add(Entry::at(path)?, options.max_bytes);
         }
     }
     walk::folders(&folders, rules, options.max_bytes, &mut found);

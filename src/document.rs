@@ -3,8 +3,8 @@
 //! Pure: bytes and values in, values out. No disk, network, clock or waiting.
 //! Documents are bytes in any ASCII-compatible encoding; nothing here needs UTF-8.
 
-pub mod diff;
 pub mod decoded;
+pub mod diff;
 pub mod escape;
 pub mod extract;
 pub mod json;

@@ -58,7 +58,7 @@ pub enum Error {
 }
 
 impl Error {
-    fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), doing, source }
     }
 
@@ -179,6 +179,28 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
 /// Removes a file. Durable when its folder is synced.
 pub fn remove(path: &Path) -> Result<(), Error> {
     fs::remove_file(path).map_err(Error::io(path, "remove"))
+}
+
+/// Removes a folder and all that is in it. For folders of our own; nothing there is an answer as good as any.
+pub fn remove_tree(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(path, "remove the folder")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens a file to lock it, and makes it if it is not there.
+pub fn open_to_lock(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    file.map_err(Error::io(path, "open"))
+}
+
+/// Reads a whole text file.
+pub fn read_to_string(path: &Path, limit: u64) -> Result<String, Error> {
+    let (bytes, _) = read(path, limit)?;
+    String::from_utf8(bytes).map_err(|error| Error::io(path, "read")(io::Error::other(error)))
 }
 
 /// The absolute path with every symlink followed.

@@ -12,11 +12,15 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 
 use crate::crawl::{Entry, Found, Rules, Skip, is_hidden};
 use crate::document::DocumentKind;
-use crate::files::litter;
 use crate::files::stat::Stat;
+use crate::files::{self, litter};
 
 /// A file that is a document by its name.
-type Candidate = (PathBuf, Option<DocumentKind>);
+struct Candidate {
+    path: PathBuf,
+    kind: Option<DocumentKind>,
+    is_symlink: bool,
+}
 
 impl Found {
     /// Takes a file that may still turn out to be no document.
@@ -111,7 +115,8 @@ impl Seen {
                 lock(&self.litter).push(path.to_owned());
             }
         } else if let Some(kind) = rules.kind(below) {
-            lock(&self.candidates).push((path.to_owned(), kind));
+            let is_symlink = entry.file_type().is_some_and(|kind| kind.is_symlink());
+            lock(&self.candidates).push(Candidate { path: path.to_owned(), kind, is_symlink });
         }
         false
     }
@@ -141,7 +146,7 @@ const SHARE: usize = 4096;
 /// Sorts the candidates and asks for the state of each, on all cores.
 fn stat_all(mut candidates: Vec<Candidate>, max_bytes: u64, found: &mut Found) {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let order = |a: &Candidate, b: &Candidate| bytes(&a.0).cmp(bytes(&b.0));
+    let order = |a: &Candidate, b: &Candidate| bytes(&a.path).cmp(bytes(&b.path));
     let part = candidates.len().div_ceil(cores).max(SHARE);
     thread::scope(|scope| {
         for part in candidates.chunks_mut(part) {
@@ -169,12 +174,34 @@ fn stat_all(mut candidates: Vec<Candidate>, max_bytes: u64, found: &mut Found) {
 
 fn stat_share(candidates: Vec<Candidate>, max_bytes: u64) -> Found {
     let mut found = Found { entries: Vec::with_capacity(candidates.len()), ..Found::default() };
-    for (path, kind) in candidates {
-        match Stat::of(&path) {
-            Ok(stat) if stat.is_folder() => {}
-            Ok(stat) => found.add(Entry { path, kind, named: false, stat }, max_bytes),
+    // Documents come folder by folder.
+    let mut last: Option<(PathBuf, Arc<Path>)> = None;
+    for candidate in candidates {
+        let path = candidate.path.clone();
+        match entry(candidate, &mut last) {
+            Ok(entry) if entry.stat.is_folder() => {}
+            Ok(entry) => found.add(entry, max_bytes),
             Err(error) => found.skipped.push((path, error.into())),
         }
     }
     found
+}
+
+/// Looks at a candidate; `last` is the folder of the one before it, with its canonical form.
+fn entry(candidate: Candidate, last: &mut Option<(PathBuf, Arc<Path>)>) -> Result<Entry, files::Error> {
+    let Candidate { path, kind, is_symlink } = candidate;
+    if is_symlink {
+        return Ok(Entry { kind, named: false, ..Entry::at(&path)? });
+    }
+    let stat = Stat::of(&path)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = match last {
+        Some((of, folder)) if of == parent => Arc::clone(folder),
+        _ => {
+            let folder: Arc<Path> = Arc::from(files::canonicalize(parent)?);
+            *last = Some((parent.to_owned(), Arc::clone(&folder)));
+            folder
+        }
+    };
+    Ok(Entry { path, kind, named: false, stat, folder, target: None })
 }

@@ -56,6 +56,9 @@ const PRIVATE_SUFFIXES: [&str; 14] = [
     "invalid",
 ];
 
+/// Suffixes of names that are resolved inside an overlay network and nowhere else.
+const OVERLAY_SUFFIXES: [&str; 2] = ["onion", "i2p"];
+
 /// Whether `address` is one that anybody on the internet can reach, and so one that a stranger's
 /// document may make us ask. An IPv4-mapped IPv6 address is judged as the IPv4 address it leads to.
 #[must_use]
@@ -99,6 +102,13 @@ pub fn is_public_name(name: &str) -> bool {
         && name.split('.').all(|label| (1..=63).contains(&label.len()))
         && top.starts_with(|first: char| first.is_ascii_alphabetic())
         && !PRIVATE_SUFFIXES.iter().any(|suffix| is_within(name, suffix))
+}
+
+/// Whether `name` belongs to an overlay network, which the system's resolver must not even be asked about (RFC 7686).
+#[must_use]
+pub fn is_overlay_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    OVERLAY_SUFFIXES.iter().any(|suffix| is_within(name, suffix))
 }
 
 /// Whether `name` is `suffix` or lies below it, by whole labels.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::address::{is_global, is_public_name};
+use super::address::{is_global, is_overlay_name, is_public_name};
 use super::port::Ports;
 use super::reason::Reason;
 
@@ -105,6 +105,8 @@ impl Guard {
             Host::Ipv4(address) => self.check_address(address.into()),
             Host::Ipv6(address) => self.check_address(address.into()),
             Host::Domain(name) if is_public_name(name) || self.named.contains(bare(name)) => Ok(()),
+            // Networks that the operator opened may have names of their own; the addresses are judged all the same.
+            Host::Domain(name) if !self.allow.is_empty() && !is_overlay_name(name) => Ok(()),
             Host::Domain(name) => Err(Refusal::Name { name: name.to_owned() }),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::digest::Digest;
 use crate::origin::proxy::generic::Generic;
 use crate::origin::proxy::parts::{Parts, absolute};
 use crate::origin::proxy::place::{Index, Place};
@@ -34,12 +35,16 @@ mod urldefense;
 #[cfg(test)]
 mod cases;
 
+/// The table that imgkeep comes with.
+const BUILTIN: &str = include_str!("../../config/proxies.toml");
+
 /// Real chains reach five layers of one host; what is deeper than this is not meant to be read.
 const MOST_LAYERS: usize = 12;
 
 /// The compiled table of families. Building one reads the whole table, so build it once.
 #[derive(Clone, Debug)]
 pub struct Families {
+    fingerprint: Digest,
     names: Vec<Arc<str>>,
     /// In the table's order; `name_of` has the index of each one's name.
     rules: Vec<Rule>,
@@ -88,7 +93,7 @@ impl Families {
     /// # Errors
     /// `Table` if it is no such TOML, `Family` if an entry makes no sense.
     pub fn with(user_toml: &str) -> Result<Self, Error> {
-        let builtin = Table::parse(include_str!("../../config/proxies.toml"))?;
+        let builtin = Table::parse(BUILTIN)?;
         let table = builtin.with(Table::parse(user_toml)?)?;
         let places = Index::new(table.places()?);
         let denied = Index::new(table.denied_places()?);
@@ -104,7 +109,14 @@ impl Families {
             }));
         }
         let generic_names = generic::NAMES.map(Arc::from);
-        Ok(Self { names, rules: table.family, name_of, places, denied, generic, generic_names })
+        let fingerprint = Digest::of([BUILTIN, user_toml].join("\0").as_bytes());
+        Ok(Self { fingerprint, names, rules: table.family, name_of, places, denied, generic, generic_names })
+    }
+
+    /// Tells this table from another: a document looked at with one need not be looked at with it again.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        self.fingerprint
     }
 
     /// The names of all families in the order in which they are tried, each once; the generic rules last.

@@ -55,6 +55,19 @@ impl Test {
         test
     }
 
+    /// A folder of the data that may lie beside the checkout; says so where it does not.
+    pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .join("shared")
+            .join(name);
+        if !path.exists() {
+            println!("not tried: there is no {}", path.display());
+        }
+        path.exists().then_some(path)
+    }
+
     /// Every name leads to this origin, and its certificates are trusted.
     pub(crate) fn origin(self, origin: &Origin) -> Self {
         let pem = self.folder.path().join("root.pem");
