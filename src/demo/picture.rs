@@ -129,7 +129,7 @@ fn night(mut canvas: Canvas, rng: &mut Rng) -> Canvas {
     }
     let (x, y) = (between(rng, 0.2, 0.8), 0.25);
     canvas.disc((x, y), 0.09, [250.0, 244.0, 214.0]);
-    canvas.disc((x + 0.03, y - 0.02), 0.08, [18.0, 24.0, 58.0]);
+    canvas.disc((x + 0.03, y - 0.02), 0.08, [16.0, 22.0, 53.0]);
     canvas.land(ridge_line(rng, 0.78, 0.1), [10.0, 16.0, 30.0]);
     canvas
 }

@@ -47,7 +47,7 @@ pub(super) struct Drip {
 pub(super) enum End {
     KeepAlive,
     Close,
-    CloseAfter(usize),
+    CutAfter(usize),
     ResetAfter(usize),
     /// Silent from there on, until the client goes.
     StallAfter(usize),
@@ -136,9 +136,9 @@ impl Answer {
         Self { end: End::Close, ..self }.header("Connection", "close")
     }
 
-    /// Closes the connection (FIN) after this much of the body.
-    pub(crate) fn close_after(self, bytes: usize) -> Self {
-        Self { end: End::CloseAfter(bytes), ..self }
+    /// Ends the connection (FIN, over TLS without close_notify) after this much of the body.
+    pub(crate) fn cut_after(self, bytes: usize) -> Self {
+        Self { end: End::CutAfter(bytes), ..self }
     }
 
     /// Resets the connection (RST) after this much of the body.

@@ -24,7 +24,10 @@ const PIECE: usize = 64 << 10;
 #[derive(Clone, Copy)]
 enum Then {
     Next,
+    /// An orderly end: over TLS, one that is announced (close_notify).
     Close,
+    /// The end of the connection and no word of it, as when a server dies.
+    Cut,
     Reset,
 }
 
@@ -76,7 +79,7 @@ fn converse(stream: TcpStream, world: &Arc<World>) -> io::Result<()> {
 fn leave(then: Then, socket: &TcpStream) -> io::Result<()> {
     match then {
         Then::Reset => SockRef::from(socket).set_linger(Some(Duration::ZERO)),
-        Then::Next | Then::Close => Ok(()),
+        Then::Next | Then::Close | Then::Cut => Ok(()),
     }
 }
 
@@ -89,7 +92,7 @@ fn answer_all(stream: &mut (impl Read + Write), scheme: &str, world: &Arc<World>
             return Ok(Then::Close);
         };
         let busy = Busy::new(Arc::clone(world), &request.host);
-        let Some(answer) = world.respond(&request) else { return Ok(Then::Close) };
+        let Some(answer) = world.respond(&request) else { return Ok(Then::Cut) };
         match send(stream, &answer, request.method == "HEAD", busy)? {
             Then::Next => {}
             then => return Ok(then),
@@ -121,7 +124,7 @@ fn send(stream: &mut (impl Read + Write), answer: &Answer, head_only: bool, busy
     let (shown, then) = match answer.end {
         End::KeepAlive => (body.len(), Then::Next),
         End::Close => (body.len(), Then::Close),
-        End::CloseAfter(bytes) | End::StallAfter(bytes) => (bytes, Then::Close),
+        End::CutAfter(bytes) | End::StallAfter(bytes) => (bytes, Then::Cut),
         End::ResetAfter(bytes) => (bytes, Then::Reset),
     };
     let (shown, rounds) =
