@@ -261,7 +261,6 @@ fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
             let mut counts = (0, 0, 0);
             while !done.load(Ordering::Relaxed) {
                 let Ok(old) = fs::read(&document) else { continue };
-                thread::sleep(Duration::from_micros(fastrand::u64(..3000)));
                 let new = [&old, b" rewritten".as_slice()].concat();
                 match replace(&document, &old, &new, &hasty()) {
                     Ok(_) => counts.0 += 1,
@@ -284,8 +283,7 @@ fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
                 }
             }
             save(&document, &format!("save {number}."));
-            // Mostly 2 ms; sometimes long enough for a whole replacement.
-            thread::sleep(Duration::from_millis(if number % 8 == 0 { 25 } else { 2 }));
+            thread::sleep(Duration::from_micros(fastrand::u64(..8000)));
         }
         done.store(true, Ordering::Relaxed);
         (replaced, refused, kept) = replacer.join().expect("replacing does not panic");
