@@ -98,7 +98,8 @@ fn mode_owner_xattrs_and_the_asked_mtime_are_kept() {
 
 #[test]
 fn an_acl_is_kept_and_the_folders_default_is_not_taken_on() {
-    // Version 2; user::rw-, user:12345:r--, group::r--, mask::r--, other::--- (acl(5), linux/posix_acl_xattr.h)
+    // Version 2; user::rw-, user:12345:r--, group::r--, mask::r--, other::--- (acl(5) and the kernel's
+    // linux/posix_acl_xattr.h).
     let entry = |tag: u16, permissions: u16, id: u32| {
         [tag.to_le_bytes().as_slice(), &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
     };
