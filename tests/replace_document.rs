@@ -98,7 +98,8 @@ fn mode_owner_xattrs_and_the_asked_mtime_are_kept() {
 
 #[test]
 fn an_acl_is_kept_and_the_folders_default_is_not_taken_on() {
-    // Version 2; user::rw-, user:12345:r--, group::r--, mask::r--, other::--- (acl(5), linux/posix_acl_xattr.h)
+    // Version 2; user::rw-, user:12345:r--, group::r--, mask::r--, other::--- (acl(5) and the kernel's
+    // linux/posix_acl_xattr.h).
     let entry = |tag: u16, permissions: u16, id: u32| {
         [tag.to_le_bytes().as_slice(), &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
     };
@@ -261,7 +262,6 @@ fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
             let mut counts = (0, 0, 0);
             while !done.load(Ordering::Relaxed) {
                 let Ok(old) = fs::read(&document) else { continue };
-                thread::sleep(Duration::from_micros(fastrand::u64(..3000)));
                 let new = [&old, b" rewritten".as_slice()].concat();
                 match replace(&document, &old, &new, &hasty()) {
                     Ok(_) => counts.0 += 1,
@@ -284,8 +284,7 @@ fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
                 }
             }
             save(&document, &format!("save {number}."));
-            // Mostly 2 ms; sometimes long enough for a whole replacement.
-            thread::sleep(Duration::from_millis(if number % 8 == 0 { 25 } else { 2 }));
+            thread::sleep(Duration::from_micros(fastrand::u64(..8000)));
         }
         done.store(true, Ordering::Relaxed);
         (replaced, refused, kept) = replacer.join().expect("replacing does not panic");

@@ -238,7 +238,10 @@ mod tests {
         check(
             &source,
             &[(0, 1, "b"), (38, 39, "c\nd")],
-            "--- a/a.md\n+++ b/a.md\n@@ -1,4 +1,4 @@\n-a\n+b\n a\n a\n a\n@@ -17,4 +17,5 @@\n a\n a\n a\n-a\n+c\n+d\n",
+            concat!(
+                "--- a/a.md\n+++ b/a.md\n@@ -1,4 +1,4 @@\n-a\n+b\n a\n a\n a\n",
+                "@@ -17,4 +17,5 @@\n a\n a\n a\n-a\n+c\n+d\n",
+            ),
         );
     }
 

@@ -157,7 +157,7 @@ fn also(kept: Option<&Path>) -> String {
 }
 
 /// Replaces documents; the answers stand in the order of the questions. Blocks for as long as
-/// [`Options`] says, and is durable when it returns.
+/// [`Options`] says, and is durable when it returns. Until the swap the disk holds all of them twice.
 #[must_use]
 pub fn replace_all(replacements: Vec<Replacement>, options: &Options) -> Vec<Result<Replaced, Refused>> {
     let targets: Vec<_> = replacements.into_iter().map(|found| Target::find(found, options)).collect();

@@ -196,3 +196,46 @@ impl Job {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files;
+    use crate::files::replace::{Mtime, Options, Replacement};
+
+    /// `edit` comes after the last look and before the swap.
+    fn check(edit: impl Fn(&Path)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.md");
+        fs::write(&path, "old").unwrap();
+        let (expected, new) = (Digest::of(b"old"), b"new".to_vec());
+        let replacement =
+            Replacement { path: path.clone(), expected, new, mtime: Mtime::Keep, left_by_us: None };
+        let target = Target::find(replacement, &Options::default()).unwrap();
+        let mut batch = Batch::default();
+        batch.stage(0, &target).unwrap();
+        let job = &batch.jobs[0];
+        edit(&path);
+        assert_eq!(job.names().put(&job.new, &job.planned, Way::Exchange).unwrap(), Way::Exchange);
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        let refused = job.settle(Way::Exchange, &HashSet::new()).unwrap_err();
+        assert!(matches!(refused, Refused::Edited { kept: None, .. }), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), b"edit");
+        assert_eq!(files::names(folder.path()).unwrap(), ["a.md"]);
+    }
+
+    #[test]
+    fn an_edit_at_the_last_instant_is_given_back() {
+        check(|path| fs::write(path, "edit").unwrap());
+        check(|path| {
+            fs::write(path.with_extension("tmp"), "edit").unwrap();
+            fs::rename(path.with_extension("tmp"), path).unwrap();
+        });
+        // With its time set back.
+        check(|path| {
+            let time = fs::metadata(path).unwrap().modified().unwrap();
+            fs::write(path, "edit").unwrap();
+            File::open(path).unwrap().set_modified(time).unwrap();
+        });
+    }
+}
