@@ -246,3 +246,147 @@ fn scheme(text: &str) -> Option<&str> {
 fn parse(text: &str) -> Result<Url, Error> {
     Url::parse(text).map_err(|source| Error::Url { text: shorten(text), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn origin(families: &Families, text: &str) -> String {
+        families.unwrap(text).unwrap().origin.to_string()
+    }
+
+    #[test]
+    fn relative_urls_need_a_base_unless_they_hold_an_absolute_one() {
+        let families = Families::builtin();
+        let base = Url::parse("https://site.io/posts/1.html").unwrap();
+        let with_base = |text: &str| families.unwrap_with_base(text, Some(&base)).unwrap();
+        let wrapped = "/_next/image?url=%2Fa.png&w=3";
+        assert!(matches!(families.unwrap(wrapped), Err(Error::Relative { .. })));
+        assert_eq!(with_base(wrapped).origin.as_str(), "https://site.io/a.png");
+        assert_eq!(
+            with_base(wrapped).layers[0].url.as_ref().unwrap().as_str(),
+            "https://site.io/_next/image?url=%2Fa.png&w=3"
+        );
+        assert_eq!(with_base("../a.png").origin.as_str(), "https://site.io/a.png");
+        assert_eq!(with_base("//wsrv.nl/?url=a.io/b").origin.as_str(), "http://a.io/b");
+        let hostless = families.unwrap("/proxy/image?url=https%3A%2F%2Fa.io%2Fb.png").unwrap();
+        assert_eq!(hostless.layers[0].url, None);
+        assert!(matches!(families.unwrap("a.png"), Err(Error::Relative { .. })));
+        assert!(
+            matches!(families.unwrap("DATA:image/png,"), Err(Error::Scheme { scheme }) if scheme == "data")
+        );
+        assert!(matches!(families.unwrap("https://a b/"), Err(Error::Url { .. })));
+        assert_eq!(origin(&families, " https:\\\\a.io\\b\nc.png "), "https://a.io/bc.png");
+    }
+
+    #[test]
+    fn layers_are_the_urls_asked_for_outermost_first() {
+        let unwrapped =
+            Families::builtin().unwrap("//wsrv.nl/?url=i0.wp.com/a.io/b.png%3Fssl=1&amp;w=3").unwrap();
+        let layers: Vec<_> = unwrapped
+            .layers
+            .iter()
+            .map(|layer| (&*layer.family, layer.url.as_ref().map_or("", Url::as_str)))
+            .collect();
+        let wrapper = "https://wsrv.nl/?url=i0.wp.com/a.io/b.png%3Fssl=1&w=3";
+        assert_eq!(layers, [("weserv", wrapper), ("wp-photon", "http://i0.wp.com/a.io/b.png?ssl=1")]);
+        assert_eq!(unwrapped.origin.as_str(), "https://a.io/b.png");
+    }
+
+    #[test]
+    fn twelve_layers_are_taken_off_and_no_more() {
+        let families = Families::builtin();
+        for depth in [11, 12, 13] {
+            let wrapped = "https://thingproxy.freeboard.io/fetch/".repeat(depth) + "https://a.io/b";
+            let unwrapped = families.unwrap(&wrapped).unwrap();
+            assert_eq!(unwrapped.layers.len(), depth.min(MOST_LAYERS));
+            assert_eq!(unwrapped.origin.as_str() == "https://a.io/b", depth <= MOST_LAYERS);
+        }
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let table = |from: &str, to: &str| {
+            format!(
+                "[[family]]\nname = \"{from}\"\nat = [\"{from}/\"]\ntake = \"base\"\nbase = \"https://{to}/\"\n"
+            )
+        };
+        let families = Families::with(&(table("a.io", "b.io") + &table("b.io", "a.io"))).unwrap();
+        let unwrapped = families.unwrap("https://a.io/x").unwrap();
+        assert_eq!((unwrapped.layers.len(), unwrapped.origin.as_str()), (1, "https://b.io/x"));
+    }
+
+    /// Text made of what wrappers are made of, so that it reaches the parsers.
+    fn fragments() -> impl Strategy<Value = String> {
+        let fragment = prop::sample::select(vec![
+            "https://",
+            "http:/",
+            "//",
+            "/",
+            "?",
+            "&",
+            "=",
+            "#",
+            "%",
+            "%2F",
+            "%3A",
+            "%25",
+            "*",
+            "__",
+            ";",
+            "!",
+            "@",
+            ":",
+            "wsrv.nl/?url=",
+            "i0.wp.com/",
+            "cors.zfour.workers.dev/?",
+            "a.io",
+            "b.png",
+            "é",
+            "\\",
+            "filters:x(",
+            ")",
+            "unsafe/",
+            "300x200/",
+            "plain/",
+            "aHR0cDovL2EuaW8vYg",
+            "/_next/image?url=",
+            "/cdn-cgi/image/w=1/",
+            "ssl=1",
+            "urldefense.com/v3/__",
+            "web.archive.org/web/2016im_/",
+            "images-ext-1.discordapp.net/external/",
+            "x-y.translate.goog/",
+            "gimg2.baidu.com/image_search/src=",
+            "assets.rebelmouse.io/ey",
+            "rs:fit:1/",
+            "[",
+            "]",
+            "camo.githubusercontent.com/52feade06f2fecbf006889a904d221e6a730c194/",
+            "6874",
+            "\t",
+            " ",
+            "xn--",
+            "**A",
+        ]);
+        prop::collection::vec(fragment, 0..12).prop_map(|fragments| fragments.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in prop_oneof![".*", fragments()]) {
+            thread_local!(static FAMILIES: Families = Families::builtin());
+            FAMILIES.with(|families| {
+                let Ok(unwrapped) = families.unwrap(&text) else { return Ok(()) };
+                prop_assert!(unwrapped.layers.len() <= MOST_LAYERS);
+                if unwrapped.layers.len() < MOST_LAYERS {
+                    let again = families.unwrap(unwrapped.origin.as_str()).unwrap();
+                    prop_assert_eq!(again.layers, vec![]);
+                }
+                Ok(())
+            })?;
+        }
+    }
+}
