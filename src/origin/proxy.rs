@@ -10,8 +10,9 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::origin::proxy::generic::Generic;
+use crate::origin::proxy::index::Index;
 use crate::origin::proxy::parts::{Parts, absolute};
-use crate::origin::proxy::place::{Index, Place};
+use crate::origin::proxy::place::Place;
 use crate::origin::proxy::rule::Rule;
 use crate::origin::proxy::table::Table;
 use crate::origin::{Error, OriginUrl, shorten};
@@ -21,6 +22,7 @@ mod discord;
 mod generic;
 mod glob;
 mod imgproxy;
+mod index;
 mod json;
 mod parts;
 mod place;
@@ -45,7 +47,6 @@ pub struct Families {
     rules: Vec<Rule>,
     name_of: Vec<usize>,
     places: Index,
-    denied: Index,
     generic: Generic,
     generic_names: [Arc<str>; 4],
 }
@@ -91,7 +92,6 @@ impl Families {
         let builtin = Table::parse(include_str!("../../config/proxies.toml"))?;
         let table = builtin.with(Table::parse(user_toml)?)?;
         let places = Index::new(table.places()?);
-        let denied = Index::new(table.denied_places()?);
         let generic = Generic::new(table.generic)
             .map_err(|problem| Error::Family { family: "generic".to_owned(), problem })?;
         let mut names: Vec<Arc<str>> = Vec::new();
@@ -104,7 +104,7 @@ impl Families {
             }));
         }
         let generic_names = generic::NAMES.map(Arc::from);
-        Ok(Self { names, rules: table.family, name_of, places, denied, generic, generic_names })
+        Ok(Self { names, rules: table.family, name_of, places, generic, generic_names })
     }
 
     /// The names of all families in the order in which they are tried, each once; the generic rules last.
@@ -152,16 +152,18 @@ impl Families {
     /// What the outermost layer of `text` holds, if it is a wrapper.
     fn layer(&self, text: &str) -> Option<Inner> {
         let parts = Parts::of(text);
-        if self.denied.of_host(&parts).chain(self.denied.of_path(&parts)).any(|place| place.covers(&parts)) {
+        let places = self.places.candidates(&parts);
+        if places.iter().any(|place| place.rule.is_none() && place.covers(&parts)) {
             return None;
         }
-        self.known(&parts, true).or_else(|| self.unknown(&parts))
+        self.known(&parts, &places, true).or_else(|| self.unknown(&parts, &places))
     }
 
     /// The inner URL by a family of the table. With `images`, also by families that look at the inner URL.
-    fn known(&self, parts: &Parts<'_>, images: bool) -> Option<Inner> {
-        self.places.of_host(parts).chain(self.places.of_path(parts)).find_map(|place| {
-            let rule = &self.rules[place.rule];
+    fn known(&self, parts: &Parts<'_>, places: &[&Place], images: bool) -> Option<Inner> {
+        places.iter().find_map(|place| {
+            let index = place.rule?;
+            let rule = &self.rules[index];
             if rule.image && !images {
                 return None;
             }
@@ -170,24 +172,30 @@ impl Families {
             } else {
                 place.tail(parts).filter(|tail| !tail.is_empty())
             };
-            let inner = Inner::new(&self.names[self.name_of[place.rule]], rule.source(parts, tail?)?)?;
+            let inner = Inner::new(&self.names[self.name_of[index]], rule.source(parts, tail?)?)?;
             (rule.allows(&inner.url) && (!rule.image || self.is_image(&inner.text))).then_some(inner)
         })
     }
 
     /// The inner URL by the generic rules. A host of the table is left alone: its grammar is known.
-    fn unknown(&self, parts: &Parts<'_>) -> Option<Inner> {
-        let is_known = |text: &str| self.known(&Parts::of(text), false).is_some();
-        let (name, text) = self.generic.source(parts, is_known)?;
-        let is_closed = |place: &Place| place.is_at_host(parts) && !self.rules[place.rule].open;
-        if self.places.of_host(parts).any(is_closed) {
+    fn unknown(&self, parts: &Parts<'_>, places: &[&Place]) -> Option<Inner> {
+        let (name, text) = self.generic.source(parts, |text| self.is_wrapper(text))?;
+        let is_closed = |place: &&Place| {
+            place.is_at_host(parts) && place.rule.is_some_and(|index| !self.rules[index].open)
+        };
+        if places.iter().any(is_closed) {
             return None;
         }
         Inner::new(&self.generic_names[name], text)
     }
 
     fn is_image(&self, text: &str) -> bool {
-        self.generic.is_image(text) || self.known(&Parts::of(text), false).is_some()
+        self.generic.is_image(text) || self.is_wrapper(text)
+    }
+
+    fn is_wrapper(&self, text: &str) -> bool {
+        let parts = Parts::of(text);
+        self.known(&parts, &self.places.candidates(&parts), false).is_some()
     }
 }
 

@@ -78,26 +78,27 @@ impl Table {
         families.chain(self.deny.iter().map(|denial| denial.enabled)).map(|enabled| enabled != Some(false))
     }
 
-    /// The places of all families, each with its index in `family`.
+    /// The places of all families, each with its index in `family`, and those that hold no wrapper
+    /// whatever they look like.
     pub(super) fn places(&self) -> Result<Vec<Place>, Error> {
         let mut places = Vec::new();
         for (index, rule) in self.family.iter().enumerate() {
             check(rule).map_err(|problem| family(&rule.name, problem))?;
-            self.push_places(&rule.name, &rule.at, index, &mut places)?;
+            self.push_places(&rule.name, &rule.at, Some(index), &mut places)?;
+        }
+        for denial in &self.deny {
+            self.push_places(&denial.name, &denial.at, None, &mut places)?;
         }
         Ok(places)
     }
 
-    /// The places that hold no wrapper whatever they look like.
-    pub(super) fn denied_places(&self) -> Result<Vec<Place>, Error> {
-        let mut places = Vec::new();
-        for (index, denial) in self.deny.iter().enumerate() {
-            self.push_places(&denial.name, &denial.at, index, &mut places)?;
-        }
-        Ok(places)
-    }
-
-    fn push_places(&self, name: &str, at: &[String], rule: usize, out: &mut Vec<Place>) -> Result<(), Error> {
+    fn push_places(
+        &self,
+        name: &str,
+        at: &[String],
+        rule: Option<usize>,
+        out: &mut Vec<Place>,
+    ) -> Result<(), Error> {
         if at.is_empty() {
             return Err(family(name, "`at` is missing: it says at which hosts and paths"));
         }
