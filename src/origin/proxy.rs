@@ -215,7 +215,7 @@ impl Inner {
 /// it are no part of a URL (WHATWG URL, section 4.4).
 fn complete<'a>(text: &'a str, base: Option<&Url>) -> Result<Cow<'a, str>, Error> {
     let mut text = Cow::Borrowed(text.trim_matches(|char: char| char <= ' '));
-    if text.contains(['\t', '\n', '\r']) {
+    if memchr::memchr3(b'\t', b'\n', b'\r', text.as_bytes()).is_some() {
         text = Cow::Owned(text.replace(['\t', '\n', '\r'], ""));
     }
     if text.starts_with("//") {
@@ -223,7 +223,9 @@ fn complete<'a>(text: &'a str, base: Option<&Url>) -> Result<Cow<'a, str>, Error
         text = Cow::Owned([scheme, ":", &text].concat());
     }
     if let Some((_, start)) = absolute(&text) {
-        let odd = text[start..].starts_with('/') || authority_and_path(&text[start..]).contains('\\');
+        let backslash = memchr::memchr(b'\\', text.as_bytes());
+        let in_path = backslash.is_some_and(|index| !text[..index].contains(['?', '#']));
+        let odd = in_path || text[start..].starts_with('/');
         return if odd { parse(&text).map(|url| Cow::Owned(url.into())) } else { Ok(text) };
     }
     match (scheme(&text), base) {
@@ -237,10 +239,6 @@ fn complete<'a>(text: &'a str, base: Option<&Url>) -> Result<Cow<'a, str>, Error
         }
         (None, None) => Ok(text),
     }
-}
-
-fn authority_and_path(text: &str) -> &str {
-    text.split(['?', '#']).next().unwrap_or(text)
 }
 
 /// The scheme that `text` begins with (RFC 3986, section 3.1).

@@ -41,15 +41,18 @@ impl Index {
         let mut host = (!parts.host.is_empty()).then_some(&*parts.host);
         while let Some(name) = host {
             ids.extend_from_slice(self.hosts.get(name));
-            host = memchr::memchr(b'.', name.as_bytes()).map(|dot| &name[dot + 1..]);
+            host = parent(name);
         }
         let of_host = ids.len();
-        for segment in parts.segments() {
+        let mut rest = Some(parts.tail());
+        while let Some(path) = rest {
+            let slash = memchr::memchr(b'/', path.as_bytes());
+            let segment = &path[..slash.unwrap_or(path.len())];
+            rest = slash.map(|slash| &path[slash + 1..]);
             ids.extend_from_slice(self.segments.get(segment));
-            for (class, found) in &self.classes {
-                if class.matches(segment) {
-                    ids.extend_from_slice(found);
-                }
+            if Class::may_match(segment.as_bytes()) {
+                let classes = self.classes.iter().filter(|(class, _)| class.matches(segment));
+                ids.extend(classes.flat_map(|(_, found)| found));
             }
         }
         ids[of_host..].sort_unstable();
@@ -64,10 +67,15 @@ impl Index {
             if self.hosts.get(name).iter().any(|id| self.places[*id].covers(parts)) {
                 return true;
             }
-            host = name.split_once('.').map(|(_, parent)| parent);
+            host = parent(name);
         }
         false
     }
+}
+
+/// The host without its first label.
+fn parent(host: &str) -> Option<&str> {
+    memchr::memchr(b'.', host.as_bytes()).map(|dot| &host[dot + 1..])
 }
 
 /// A map that is asked for much more than it holds.

@@ -173,7 +173,13 @@ impl Piece {
 }
 
 impl Class {
-    /// Every form is told by its length or its first byte from most segments that have another.
+    /// Whether `segment` may be of any class at all: a quick look that most segments do not pass.
+    pub(super) fn may_match(segment: &[u8]) -> bool {
+        matches!(segment.len(), 27 | 28 | 40 | 44 | 64)
+            || segment.first().is_some_and(|first| *first == b'x' || first.is_ascii_digit())
+            || memchr::memchr(b':', segment).is_some()
+    }
+
     pub(super) fn matches(self, segment: &str) -> bool {
         let base64 =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
@@ -187,7 +193,6 @@ impl Class {
             Self::SigPadded => {
                 matches!(segment.len(), 28 | 44) && segment.strip_suffix('=').is_some_and(base64)
             }
-            Self::Size if !segment.starts_with(|first: char| first == 'x' || first.is_ascii_digit()) => false,
             Self::Size => {
                 let size = segment.split(',').next().unwrap_or(segment);
                 let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
