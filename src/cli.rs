@@ -43,6 +43,8 @@ mod verify;
 struct Cli {
     #[command(flatten)]
     global: Global,
+    #[command(flatten)]
+    settings: Settings,
     #[command(subcommand)]
     command: Command,
 }
@@ -56,15 +58,30 @@ struct Global {
     /// How results are written to stdout.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
     format: Format,
-    /// Set one configuration key, such as `fetch.per_host=2`; may be given more than once.
-    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
-    set: Vec<String>,
     /// Say more on stderr; twice for every request.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Say nothing on stderr but errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+}
+
+/// May stand before and behind the command; a global option of clap's would keep only those behind it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Settings {
+    /// Set one configuration key, such as `fetch.per_host=2`; may be given more than once.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// The arguments of a command.
+#[derive(Debug, Args)]
+struct Of<A: Args> {
+    #[command(flatten)]
+    own: A,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,21 +93,21 @@ enum Format {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the remote images that documents name; no network, no change.
-    Scan(scan::Arguments),
+    Scan(Of<scan::Arguments>),
     /// Download the images, keep them, and point the documents at the kept copies.
-    Archive(archive::Arguments),
+    Archive(Of<archive::Arguments>),
     /// Put the original URLs back into the documents.
-    Restore(restore::Arguments),
+    Restore(Of<restore::Arguments>),
     /// Change how the documents point at the kept copies; no download.
-    Relink(relink::Arguments),
+    Relink(Of<relink::Arguments>),
     /// Re-read every kept image and check every archived document.
-    Verify(verify::Arguments),
+    Verify(Of<verify::Arguments>),
     /// Say what is kept, from where, and what could not be had.
-    Status(status::Arguments),
+    Status(Of<status::Arguments>),
     /// Take the image proxies off URLs.
-    Unwrap(unwrap::Arguments),
+    Unwrap(Of<unwrap::Arguments>),
     /// Show the whole job on sample posts, offline, in a temporary folder.
-    Demo(demo::Arguments),
+    Demo(Of<demo::Arguments>),
     /// Write completions for a shell.
     #[command(after_help = "Example:\n  imgkeep completions bash > /etc/bash_completion.d/imgkeep")]
     Completions {
@@ -133,23 +150,23 @@ pub fn run() -> ExitCode {
 }
 
 fn command(cli: Cli) -> Result<Exit> {
-    match cli.command {
-        Command::Completions { shell } => return completions(shell),
-        Command::Man => return man(),
-        _ => {}
-    }
-    let config = Config::load(&Sources::of_process(cli.global.config, cli.global.set))?;
-    let context = Context { config, format: cli.global.format, quiet: cli.global.quiet };
-    match cli.command {
-        Command::Scan(arguments) => scan::run(&context, &arguments),
-        Command::Archive(arguments) => archive::run(&context, &arguments),
-        Command::Restore(arguments) => restore::run(&context, &arguments),
-        Command::Relink(arguments) => relink::run(&context, &arguments),
-        Command::Verify(arguments) => verify::run(&context, &arguments),
-        Command::Status(arguments) => status::run(&context, &arguments),
-        Command::Unwrap(arguments) => unwrap::run(&context, &arguments),
-        Command::Demo(arguments) => demo::run(&context, &arguments),
-        Command::Completions { .. } | Command::Man => Ok(Exit::Done),
+    let Cli { global, settings, command } = cli;
+    let context = |own: Settings| -> Result<Context> {
+        let sets = settings.set.into_iter().chain(own.set).collect();
+        let config = Config::load(&Sources::of_process(global.config, sets))?;
+        Ok(Context { config, format: global.format, quiet: global.quiet })
+    };
+    match command {
+        Command::Scan(arguments) => scan::run(&context(arguments.settings)?, &arguments.own),
+        Command::Archive(arguments) => archive::run(&context(arguments.settings)?, &arguments.own),
+        Command::Restore(arguments) => restore::run(&context(arguments.settings)?, &arguments.own),
+        Command::Relink(arguments) => relink::run(&context(arguments.settings)?, &arguments.own),
+        Command::Verify(arguments) => verify::run(&context(arguments.settings)?, &arguments.own),
+        Command::Status(arguments) => status::run(&context(arguments.settings)?, &arguments.own),
+        Command::Unwrap(arguments) => unwrap::run(&context(arguments.settings)?, &arguments.own),
+        Command::Demo(arguments) => demo::run(&context(arguments.settings)?, &arguments.own),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => man(),
     }
 }
 

@@ -145,9 +145,8 @@ fn printable(bytes: Vec<u8>) -> Option<String> {
 /// `&` where an undecoded HTML entity for it stands (PROXIES section 0, rule 8).
 pub(super) fn entities(text: &str) -> Cow<'_, str> {
     const AMPERSANDS: [&str; 5] = ["&amp;", "&#38;", "&#038;", "&#x26;", "&#X26;"];
-    if memchr::memmem::find(text.as_bytes(), b"&#").is_none()
-        && memchr::memmem::find(text.as_bytes(), b"&amp;").is_none()
-    {
+    let begins = |at: usize| AMPERSANDS.iter().any(|entity| text[at..].starts_with(entity));
+    if !memchr::memchr_iter(b'&', text.as_bytes()).any(begins) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use crate::origin::proxy::decode;
 use crate::origin::proxy::glob;
+use crate::origin::proxy::index::Index;
 use crate::origin::proxy::parts::{Parts, absolute};
-use crate::origin::proxy::place::{Index, Place};
+use crate::origin::proxy::place::Place;
 use crate::origin::proxy::source::{self, Form, Leniency};
 use crate::origin::proxy::table::Words;
 
@@ -26,7 +27,7 @@ pub(super) struct Generic {
 
 impl Generic {
     pub(super) fn new(words: Words) -> Result<Self, String> {
-        let hosts = words.image_hosts.iter().map(|host| Place::parse(&[host, "/**"].concat(), 0));
+        let hosts = words.image_hosts.iter().map(|host| Place::parse(&[host, "/**"].concat(), None));
         Ok(Self {
             image_hosts: Index::new(hosts.collect::<Result<_, _>>()?),
             parameters: words.parameters,
@@ -116,18 +117,16 @@ impl Generic {
             .by_ref()
             .take(extensions)
             .any(|piece| piece.len() <= 5 && self.extensions.contains(&piece.to_ascii_lowercase()))
-            || self.image_hosts.of_host(&parts).any(|place| place.covers(&parts))
+            || self.image_hosts.covers_host(&parts)
     }
 }
 
-/// A quick look that most URLs do not pass: an inner URL begins with `http`, escaped or not.
+/// A quick look that most URLs do not pass: an inner URL has a colon, an escape, or is base64.
 fn may_hold_url(parts: &Parts<'_>) -> bool {
-    let holds = |text: &str| {
-        memchr::memchr2_iter(b'h', b'H', text.as_bytes()).any(|start| {
-            text.as_bytes()[start + 1..].get(..3).is_some_and(|rest| rest.eq_ignore_ascii_case(b"ttp"))
-        }) || memchr::memmem::find(text.as_bytes(), b"aHR0c").is_some()
-    };
-    holds(parts.path) || parts.query.is_some_and(holds)
+    let holds = |text: &str| memchr::memchr2(b':', b'%', text.as_bytes()).is_some();
+    let base64 =
+        || memchr::memchr_iter(b'R', parts.path.as_bytes()).any(|at| parts.path[at..].starts_with("R0c"));
+    holds(parts.path) || parts.query.is_some_and(holds) || base64()
 }
 
 fn absolute_only(text: &str, parts: &Parts<'_>) -> Option<String> {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3, memrchr};
 
 /// The two schemes that images are fetched by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -57,11 +57,6 @@ impl<'a> Parts<'a> {
         self.path.strip_prefix('/').unwrap_or(self.path)
     }
 
-    /// Path segments after the first slash.
-    pub(super) fn segments(&self) -> impl Iterator<Item = &'a str> {
-        self.tail().split('/')
-    }
-
     /// The pairs of the query in order, undecoded.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.query.into_iter().flat_map(pairs)
@@ -100,7 +95,7 @@ fn split(text: &str, at: u8) -> (&str, Option<&str>) {
 }
 
 fn host_of(authority: &str) -> Cow<'_, str> {
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = &authority[memrchr(b'@', authority.as_bytes()).map_or(0, |at| at + 1)..];
     let port = match host.strip_prefix('[') {
         Some(_) => memchr(b']', host.as_bytes()).map(|bracket| bracket + 1),
         None => memchr2(b':', b'\\', host.as_bytes()),

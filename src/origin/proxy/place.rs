@@ -1,7 +1,4 @@
-//! Where a family lives: the `host/path` patterns of the table, and finding the few that may match a URL
-//! among hundreds without trying each.
-
-use std::collections::HashMap;
+//! Where a family lives: the `host/path` patterns of the table.
 
 use crate::origin::proxy::glob;
 use crate::origin::proxy::parts::Parts;
@@ -9,10 +6,19 @@ use crate::origin::proxy::parts::Parts;
 /// One `host/path` pattern and the rule it belongs to.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// Index into the table's rules.
-    pub(super) rule: usize,
+    /// Index into the table's rules; `None` where no wrapper lives.
+    pub(super) rule: Option<usize>,
     host: Host,
     path: Vec<Piece>,
+}
+
+/// By what a place is looked up.
+pub(super) enum Key<'a> {
+    /// The literal end of its host.
+    Host(&'a str),
+    /// A path segment, if the host can be any.
+    Segment(&'a str),
+    Class(Class),
 }
 
 #[derive(Clone, Debug)]
@@ -33,8 +39,8 @@ enum Piece {
 }
 
 /// Segments that are known by their form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Class {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
     /// `<time>`: 4 to 14 digits, perhaps with a Wayback modifier such as `im_`.
     Time,
     /// `<time14>`: the same with all 14 digits.
@@ -63,7 +69,7 @@ const CLASSES: [(&str, Class); 7] = [
 
 impl Place {
     /// Reads a pattern such as `images.weserv.nl/` or `*/**/timthumb.php`.
-    pub(super) fn parse(text: &str, rule: usize) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, rule: Option<usize>) -> Result<Self, String> {
         let Some((host, path)) = text.split_once('/') else {
             return Err(format!("`{text}` has no `/` after the host"));
         };
@@ -78,10 +84,10 @@ impl Place {
             _ => path.split('/').map(Piece::parse).collect::<Result<_, _>>()?,
         };
         let place = Self { rule, host, path };
-        if place.host_key().is_none() && place.anchor().is_none() {
-            return Err(format!("`{text}` needs a host, or a path segment that says what it is"));
+        match place.key() {
+            Some(_) => Ok(place),
+            None => Err(format!("`{text}` needs a host, or a path segment that says what it is")),
         }
-        Ok(place)
     }
 
     /// Whether this place and no more than this place is meant: a trailing slash is no difference.
@@ -102,7 +108,10 @@ impl Place {
         walk(&self.path, parts.tail(), 0, false).map(|end| &parts.tail()[end..])
     }
 
-    /// The literal end of the host, by which it is looked up.
+    pub(super) fn key(&self) -> Option<Key<'_>> {
+        self.host_key().map(Key::Host).or_else(|| self.anchor())
+    }
+
     fn host_key(&self) -> Option<&str> {
         match &self.host {
             Host::Any => None,
@@ -114,13 +123,18 @@ impl Place {
         }
     }
 
-    fn anchor(&self) -> Option<&Piece> {
-        let weight = |piece: &&Piece| match piece {
-            Piece::Literal(text) => text.len() + 2,
-            Piece::Class(_) => 1,
-            Piece::Pattern(_) | Piece::Any => 0,
-        };
-        self.path.iter().max_by_key(weight).filter(|piece| weight(piece) > 0)
+    /// The longest literal segment, or else a class.
+    fn anchor(&self) -> Option<Key<'_>> {
+        let literals = self.path.iter().filter_map(|piece| match piece {
+            Piece::Literal(text) => Some(&**text),
+            Piece::Class(_) | Piece::Pattern(_) | Piece::Any => None,
+        });
+        let mut classes = self.path.iter().filter_map(|piece| match piece {
+            Piece::Class(class) => Some(*class),
+            Piece::Literal(_) | Piece::Pattern(_) | Piece::Any => None,
+        });
+        let literal = literals.max_by_key(|text| text.len()).map(Key::Segment);
+        literal.or_else(|| classes.next().map(Key::Class))
     }
 }
 
@@ -159,7 +173,14 @@ impl Piece {
 }
 
 impl Class {
-    fn matches(self, segment: &str) -> bool {
+    /// Whether `segment` may be of any class at all: a quick look that most segments do not pass.
+    pub(super) fn may_match(segment: &[u8]) -> bool {
+        matches!(segment.len(), 27 | 28 | 40 | 44 | 64)
+            || segment.first().is_some_and(|first| *first == b'x' || first.is_ascii_digit())
+            || memchr::memchr(b':', segment).is_some()
+    }
+
+    pub(super) fn matches(self, segment: &str) -> bool {
         let base64 =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         match self {
@@ -228,77 +249,15 @@ fn after_segment(path: &str, at: usize) -> usize {
     memchr::memchr(b'/', &path.as_bytes()[at..]).map_or(path.len(), |slash| at + slash + 1)
 }
 
-/// Places by what is rare in them: the end of the host, or one segment of the path.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Index {
-    places: Vec<Place>,
-    by_host: HashMap<Box<str>, Vec<usize>>,
-    by_segment: HashMap<Box<str>, Vec<usize>>,
-    by_class: Vec<(Class, Vec<usize>)>,
-}
-
-impl Index {
-    pub(super) fn new(places: Vec<Place>) -> Self {
-        let mut index = Self::default();
-        for (id, place) in places.iter().enumerate() {
-            if let Some(host) = place.host_key() {
-                index.by_host.entry(host.into()).or_default().push(id);
-                continue;
-            }
-            match place.anchor() {
-                Some(Piece::Literal(text)) => index.by_segment.entry(text.clone()).or_default().push(id),
-                Some(Piece::Class(class)) => {
-                    match index.by_class.iter_mut().find(|(known, _)| known == class) {
-                        Some((_, ids)) => ids.push(id),
-                        None => index.by_class.push((*class, vec![id])),
-                    }
-                }
-                Some(Piece::Pattern(_) | Piece::Any) | None => {}
-            }
-        }
-        index.places = places;
-        index
-    }
-
-    /// Places that may know the host of `parts`, the longest name first.
-    pub(super) fn of_host<'a>(&'a self, parts: &Parts<'_>) -> impl Iterator<Item = &'a Place> {
-        let mut next = (!parts.host.is_empty()).then_some(&*parts.host);
-        std::iter::from_fn(move || {
-            let key = next?;
-            next = key.split_once('.').map(|(_, parent)| parent);
-            Some(self.by_host.get(key).map_or(&[][..], Vec::as_slice))
-        })
-        .flatten()
-        .map(|id| &self.places[*id])
-    }
-
-    /// Places of any host that may know the path of `parts`, in the table's order.
-    pub(super) fn of_path<'a>(&'a self, parts: &Parts<'_>) -> impl Iterator<Item = &'a Place> {
-        let mut ids = Vec::new();
-        for segment in parts.segments() {
-            if let Some(found) = self.by_segment.get(segment) {
-                ids.extend_from_slice(found);
-            }
-            for (class, found) in &self.by_class {
-                if class.matches(segment) {
-                    ids.extend_from_slice(found);
-                }
-            }
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        ids.into_iter().map(|id| &self.places[id])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::proxy::index::Index;
 
     fn check(pattern: &str, url: &str, covers: bool, tail: Option<&str>) {
-        let index = Index::new(vec![Place::parse(pattern, 0).unwrap()]);
+        let index = Index::new(vec![Place::parse(pattern, Some(0)).unwrap()]);
         let parts = Parts::of(url);
-        let places: Vec<_> = index.of_host(&parts).chain(index.of_path(&parts)).collect();
+        let places = index.candidates(&parts);
         assert_eq!(places.iter().any(|place| place.covers(&parts)), covers, "{pattern} {url}");
         assert_eq!(places.iter().find_map(|place| place.tail(&parts)), tail, "{pattern} {url}");
     }
@@ -325,7 +284,7 @@ mod tests {
     #[test]
     fn a_place_must_say_where() {
         for pattern in ["a.b", "*/", "*/**", "*/*/x*", "a.b/<nothing>"] {
-            assert!(Place::parse(pattern, 0).is_err(), "{pattern}");
+            assert!(Place::parse(pattern, Some(0)).is_err(), "{pattern}");
         }
     }
 }

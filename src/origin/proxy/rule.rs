@@ -175,21 +175,25 @@ impl Rule {
         Some(url)
     }
 
-    /// One encoded segment, or several that were one; an extension for the output may follow.
+    /// One encoded segment, or several that were one. An extension for the output may follow, or a file name.
     fn encoded(&self, tail: &str, parts: &Parts<'_>) -> Option<String> {
-        const HTTP_IN_BASE64: &str = "aHR0c";
-        let start = std::iter::once(0)
-            .chain(tail.match_indices('/').map(|(slash, _)| slash + 1))
-            .find(|start| tail[*start..].starts_with(HTTP_IN_BASE64))
-            .unwrap_or(0);
-        let first = tail[start..].split('/').next()?;
-        let joined = tail[start..].replace('/', "");
-        [joined.as_str(), first].into_iter().find_map(|text| {
-            let text = text.split('.').next()?;
-            let codec = if self.codec == Codec::Percent { Codec::Base64 } else { self.codec };
-            let text = codec.decode(text)?;
+        let segments: Vec<_> = tail.split('/').collect();
+        let marked = |segment: &&str| match self.codec {
+            Codec::ReversedBase64 => segment.ends_with("c0RHa"),
+            _ => segment.starts_with("aHR0c"),
+        };
+        let start = segments.iter().position(marked).unwrap_or(0);
+        let segments = &segments[start..];
+        [segments.len(), segments.len() - 1, 1].into_iter().find_map(|count| {
+            let text = segments[..count].concat();
+            let text = self.encoding().decode(text.split('.').next()?)?;
             self.absolute(&if self.decode { decode::percent(&text) } else { text }, parts)
         })
+    }
+
+    /// Base64, where percent escapes would be no encoding at all.
+    fn encoding(&self) -> Codec {
+        if self.codec == Codec::Percent { Codec::Base64 } else { self.codec }
     }
 
     /// The same path on another host.

@@ -78,26 +78,27 @@ impl Table {
         families.chain(self.deny.iter().map(|denial| denial.enabled)).map(|enabled| enabled != Some(false))
     }
 
-    /// The places of all families, each with its index in `family`.
+    /// The places of all families, each with its index in `family`, and those that hold no wrapper
+    /// whatever they look like.
     pub(super) fn places(&self) -> Result<Vec<Place>, Error> {
         let mut places = Vec::new();
         for (index, rule) in self.family.iter().enumerate() {
             check(rule).map_err(|problem| family(&rule.name, problem))?;
-            self.push_places(&rule.name, &rule.at, index, &mut places)?;
+            self.push_places(&rule.name, &rule.at, Some(index), &mut places)?;
+        }
+        for denial in &self.deny {
+            self.push_places(&denial.name, &denial.at, None, &mut places)?;
         }
         Ok(places)
     }
 
-    /// The places that hold no wrapper whatever they look like.
-    pub(super) fn denied_places(&self) -> Result<Vec<Place>, Error> {
-        let mut places = Vec::new();
-        for (index, denial) in self.deny.iter().enumerate() {
-            self.push_places(&denial.name, &denial.at, index, &mut places)?;
-        }
-        Ok(places)
-    }
-
-    fn push_places(&self, name: &str, at: &[String], rule: usize, out: &mut Vec<Place>) -> Result<(), Error> {
+    fn push_places(
+        &self,
+        name: &str,
+        at: &[String],
+        rule: Option<usize>,
+        out: &mut Vec<Place>,
+    ) -> Result<(), Error> {
         if at.is_empty() {
             return Err(family(name, "`at` is missing: it says at which hosts and paths"));
         }
@@ -145,4 +146,70 @@ fn check(rule: &Rule) -> Result<(), &'static str> {
 
 fn family(name: &str, problem: impl Into<String>) -> Error {
     Error::Family { family: name.to_owned(), problem: problem.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::origin::proxy::Families;
+
+    fn origin(families: &Families, text: &str) -> String {
+        families.unwrap(text).unwrap().origin.to_string()
+    }
+
+    #[test]
+    fn users_add_replace_and_switch_off_families() {
+        let mirror = "https://raw.gitmirror.com/a/b.png";
+        let families = Families::with("[[family]]\nname = \"gitmirror\"\nenabled = false").unwrap();
+        assert_eq!(origin(&families, mirror), mirror);
+        assert!(!families.family_names().any(|name| name == "gitmirror"));
+        let replaced = r#"
+            [[family]]
+            name = "gitmirror"
+            at = ["raw.gitmirror.com/"]
+            take = "base"
+            base = "https://mirror.io/"
+            [[family]]
+            name = "ours"
+            at = ["wsrv.nl/"]
+            take = "parameter"
+            names = ["ours"]
+            [hosts]
+            nitter = ["nitter.mine.io"]
+            [[deny]]
+            name = "not-mine"
+            at = ["static.io/**"]
+        "#;
+        let families = Families::with(replaced).unwrap();
+        assert_eq!(origin(&families, mirror), "https://mirror.io/a/b.png");
+        assert_eq!(origin(&families, "https://wsrv.nl/?url=a.io/b&ours=http://c.io/d"), "http://c.io/d");
+        assert_eq!(origin(&families, "https://nitter.mine.io/pic/a.jpg"), "https://pbs.twimg.com/a.jpg");
+        assert_eq!(origin(&families, "https://nitter.net/pic/a.jpg"), "https://pbs.twimg.com/a.jpg");
+        let denied = "https://static.io/300x200/https://a.io/b.png";
+        assert_eq!(origin(&families, denied), denied);
+        assert_eq!(origin(&Families::builtin(), denied), "https://a.io/b.png");
+        assert_eq!(families.family_names().next(), Some("gitmirror"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_in_a_table_is_refused() {
+        for (toml, expected) in [
+            (
+                "[[family]]\nname = \"x\"\nat = [\"a.io/\"]\ntake = \"query\"\nspeling = 1",
+                "unknown field `speling`",
+            ),
+            ("[[family]]\nname = \"x\"\nat = [\"a.io/\"]\ntake = \"quary\"", "unknown variant `quary`"),
+            ("[[familly]]\nname = \"x\"", "unknown field `familly`"),
+            ("[[family]]\nname = \"x\"\ntake = \"query\"", "`at` is missing"),
+            ("[[family]]\nname = \"x\"\nat = [\"a.io/\"]", "`take` is missing"),
+            ("[[family]]\nname = \"x\"\nat = [\"a.io/\"]\ntake = \"parameter\"", "`names` is missing"),
+            ("[[family]]\nname = \"x\"\nat = [\"*/**\"]\ntake = \"query\"", "needs a host"),
+            ("[[family]]\nname = \"x\"\nat = [\"@y/\"]\ntake = \"query\"", "`@y` is not in `[hosts]`"),
+            ("[[family]]\nname = \"no-such\"\nenabled = false", "there is no such family"),
+        ] {
+            let error = Families::with(toml).unwrap_err();
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let text = format!("{error}: {cause}");
+            assert!(text.contains(expected), "{toml}\n{text}");
+        }
+    }
 }
