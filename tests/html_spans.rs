@@ -1,12 +1,15 @@
-//! What is found in HTML, held against other readers of the same bytes: scraper's DOM and lol_html.
+//! What is found in HTML, held against other readers of the same bytes: scraper's DOM, lol_html
+//! and cssparser.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 
+use cssparser::{ParseError, Parser};
 use imgkeep::document::DocumentKind;
-use imgkeep::document::decoded::is_fetchable;
-use imgkeep::document::extract::{self, Found, Rules, srcset};
+use imgkeep::document::decoded::{Decoded, is_fetchable};
+use imgkeep::document::escape::{Escape, Escapes};
+use imgkeep::document::extract::{self, Found, Rules, css, srcset};
 use imgkeep::document::reference::{Reference, ReferenceKind};
 use imgkeep::document::span::Span;
 use proptest::prelude::*;
@@ -14,14 +17,12 @@ use scraper::{Html, Selector};
 
 /// The saved pages of the corpus by name; none where the corpus is absent.
 fn pages() -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/pages"));
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("skipped: there is no `{}`", folder.display());
-        return Vec::new();
-    };
-    let mut pages: Vec<_> = entries
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/pages"));
+    let mut pages: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("the folder can be read").path())
+        .map(|path| (path.display().to_string(), std::fs::read(&path).expect("a page can be read")))
         .collect();
     pages.sort();
     pages
@@ -76,7 +77,7 @@ fn dom_images(html: &str) -> BTreeSet<String> {
     ];
     let page = Html::parse_document(html);
     let values = |css: &str, name: &str| -> Vec<String> {
-        let selector = Selector::parse(css).unwrap();
+        let selector = Selector::parse(css).expect("a selector of ours");
         page.select(&selector).filter_map(|element| element.attr(name)).map(str::to_owned).collect()
     };
     let mut urls = BTreeSet::new();
@@ -88,7 +89,7 @@ fn dom_images(html: &str) -> BTreeSet<String> {
             urls.extend(srcset::candidates(&set).filter_map(|url| cleaned(&set[url])));
         }
     }
-    let noscript = Selector::parse("noscript").unwrap();
+    let noscript = Selector::parse("noscript").expect("a selector of ours");
     for element in page.select(&noscript) {
         urls.extend(dom_images(&element.text().collect::<String>()));
     }
@@ -97,7 +98,9 @@ fn dom_images(html: &str) -> BTreeSet<String> {
 
 #[test]
 fn what_the_dom_holds_is_found() {
-    for (name, html) in pages() {
+    let pages = pages();
+    println!("{} pages of the corpus", pages.len());
+    for (name, html) in pages {
         let found = find(&html);
         check_spans(&html, &found);
         let urls: BTreeSet<_> = found.references.iter().map(|found| found.url.clone()).collect();
@@ -110,7 +113,9 @@ fn what_the_dom_holds_is_found() {
 #[test]
 fn links_of_the_dom_are_found() {
     let selector = Selector::parse("a[href]").unwrap();
-    for (name, html) in pages() {
+    let pages = pages();
+    println!("{} pages of the corpus", pages.len());
+    for (name, html) in pages {
         let links: BTreeSet<_> = find(&html).links.into_iter().map(|link| link.url).collect();
         let page = Html::parse_document(&String::from_utf8_lossy(&html));
         for url in page.select(&selector).filter_map(|a| cleaned(a.attr("href").unwrap())) {
@@ -137,8 +142,8 @@ fn lol_html_values(html: &[u8]) -> Vec<(String, String, Range<usize>)> {
         .append_element_content_handler(lol_html::element!("*", handler))
         .with_strict(false);
     let mut rewriter = lol_html::HtmlRewriter::new(settings, |_: &[u8]| {});
-    rewriter.write(html).unwrap();
-    rewriter.end().unwrap();
+    rewriter.write(html).expect("the handler fails on nothing");
+    rewriter.end().expect("the handler fails on nothing");
     seen
 }
 
@@ -162,7 +167,9 @@ fn lol_html_images(html: &[u8]) -> Vec<Range<usize>> {
 
 #[test]
 fn lol_html_sees_the_same_attributes() {
-    for (name, html) in pages() {
+    let pages = pages();
+    println!("{} pages of the corpus", pages.len());
+    for (name, html) in pages {
         // to lol_html `noscript` holds text
         let html = String::from_utf8_lossy(&html).replace("noscript", "nxscript").into_bytes();
         let found: Vec<_> = find(&html).references;
@@ -301,7 +308,62 @@ fn soup(tokens: &'static [&'static str]) -> impl Strategy<Value = String> {
     })
 }
 
+/// Well-nested markup that goes in and out of SVG and MathML.
+fn tree() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "text",
+        "<image href=a />",
+        "<image src=b></image>",
+        "<IMG src=c>",
+        "<g><circle/></g>",
+        "<![CDATA[<img src=d><image href=e />]]>",
+        "<style><img src=f></style>",
+        "<script><img src=g></script>",
+        "<textarea><img src=h></textarea>",
+        "<svg/>",
+        "<!-- <img src=i> -->",
+        "</p>",
+    ])
+    .prop_map(str::to_owned);
+    let elements = prop::sample::select(vec![
+        "svg",
+        "svg",
+        "SVG",
+        "math",
+        "title",
+        "desc",
+        "foreignObject",
+        "mi",
+        "mtext",
+        "g",
+        "p",
+        "div",
+        "span",
+        "a",
+        "annotation-xml",
+    ]);
+    leaf.prop_recursive(6, 60, 5, move |inner| {
+        (elements.clone(), prop::collection::vec(inner, 0..5))
+            .prop_map(|(name, children)| format!("<{name}>{}</{name}>", children.concat()))
+    })
+}
+
 proptest! {
+    #[test]
+    fn a_browser_reads_foreign_content_alike(tree in tree()) {
+        let mut found: Vec<_> = find(tree.as_bytes()).references.into_iter().map(|found| found.url).collect();
+        let images = Selector::parse("img, image").unwrap();
+        let page = Html::parse_document(&tree);
+        let mut seen: Vec<_> = page
+            .select(&images)
+            .filter_map(|element| element.attr(if element.value().name() == "img" { "src" } else { "href" }))
+            .map(str::to_owned)
+            .collect();
+        found.sort();
+        seen.sort();
+        prop_assert_eq!(found, seen);
+    }
+
     #[test]
     fn lol_html_reads_random_markup_alike(html in soup(&[])) {
         let found: Vec<_> = find(html.as_bytes()).references.into_iter().map(|found| found.span.range()).collect();
@@ -330,6 +392,19 @@ proptest! {
         check_spans(&html, &find(&html));
     }
 
+    #[test]
+    fn cssparser_reads_random_css_alike(css in style_soup()) {
+        let mut found = Found::default();
+        let escapes = Escapes::of(Escape::Css);
+        css::find_in_value(&Decoded::verbatim(&css, 0), escapes, &mut found);
+        let found: Vec<_> = found.references.into_iter().map(|found| found.url).collect();
+        // after white space in a broken `url()` cssparser takes an escaped parenthesis for the closing one
+        prop_assume!(!css.contains("\\)"));
+        let mut seen = Vec::new();
+        cssparser_urls(&mut Parser::new(&css), "", &mut seen);
+        prop_assert_eq!(found, seen);
+    }
+
     /// Whatever a link is written in, it is read back as what was written.
     #[test]
     fn a_replacement_is_read_back(html in soup(&SPICE)) {
@@ -350,6 +425,74 @@ proptest! {
             prop_assert_eq!(&reference.url, LINK, "{}", replaced);
         }
     }
+}
+
+/// What may stand in the value of a property.
+fn style_soup() -> impl Strategy<Value = String> {
+    let tokens = prop::sample::select(vec![
+        "url(",
+        "URL(",
+        "\\75 rl(",
+        "image-set(",
+        "-webkit-image-set(",
+        "foo(",
+        "(",
+        ")",
+        "'",
+        "\"",
+        "a.png",
+        "b/c",
+        " ",
+        "\t",
+        "\\",
+        "\\61 ",
+        "\\000062",
+        "f\\\ng",
+        "/*",
+        "*/",
+        "/",
+        ",",
+        "1x",
+        "10",
+        "-",
+        "--",
+        "#",
+        "@",
+        "é",
+        "<!--",
+        "-->",
+        "<",
+        "%7b",
+        "url('d')",
+        "url( e )",
+    ]);
+    prop::collection::vec(tokens, 0..30).prop_map(|tokens| {
+        // a backslash at the very end is U+FFFD in a URL; here it is no URL, since it was cut off
+        tokens.concat().trim_end_matches('\\').to_owned()
+    })
+}
+
+/// The URLs in a value by cssparser: those in `url()`, and the strings of `image-set()`.
+fn cssparser_urls(parser: &mut Parser<'_>, within: &str, urls: &mut Vec<String>) {
+    while let Ok(token) = parser.next().cloned() {
+        let holds_urls =
+            ["url", "image-set", "-webkit-image-set"].iter().any(|name| within.eq_ignore_ascii_case(name));
+        match &token {
+            cssparser::Token::UnquotedUrl(url) => urls.extend(cleaned(url)),
+            cssparser::Token::QuotedString(url) if holds_urls => urls.extend(cleaned(url)),
+            cssparser::Token::Function(name) => nested(parser, name, urls),
+            cssparser::Token::ParenthesisBlock => nested(parser, "", urls),
+            _ => {}
+        }
+    }
+}
+
+fn nested(parser: &mut Parser<'_>, name: &str, urls: &mut Vec<String>) {
+    let read: Result<(), ParseError<()>> = parser.parse_nested_block(|parser| {
+        cssparser_urls(parser, name, urls);
+        Ok(())
+    });
+    assert_eq!(read, Ok(()));
 }
 
 /// Megabytes of what makes careless parsers slow. A parser that looks at a byte more than a few times does

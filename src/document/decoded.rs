@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::{memchr2_iter, memchr3};
+
 use crate::document::escape::Escapes;
 use crate::document::reference::{Reference, ReferenceKind};
 use crate::document::span::Span;
@@ -79,7 +81,10 @@ impl<'a> Decoded<'a> {
             return None;
         }
         let span = self.span(start..start + url.len())?;
-        let url = url.replace(['\t', '\n', '\r'], "");
+        let url = match memchr3(b'\t', b'\n', b'\r', url.as_bytes()) {
+            Some(_) => url.replace(['\t', '\n', '\r'], ""),
+            None => url.to_owned(),
+        };
         Some(Reference { span, kind, escapes, url })
     }
 
@@ -179,7 +184,7 @@ pub fn is_fetchable(url: &str) -> bool {
 /// Whether a template engine should have replaced a part of `url`: `{{ x }}`, `{% x %}`, `<% x %>`,
 /// `<?php`, `${x}` or `{width}`. A brace in itself is none: URLs hold `{GUID}`s, which have digits.
 fn is_template(url: &str) -> bool {
-    memchr::memchr2_iter(b'{', b'<', url.as_bytes()).any(|open| {
+    memchr2_iter(b'{', b'<', url.as_bytes()).any(|open| {
         let (before, rest) = url.as_bytes().split_at(open);
         let is_word = || {
             let word =

@@ -82,13 +82,11 @@ impl<'a> Tokens<'a> {
         let bytes = self.text.as_bytes();
         let mut at = at;
         loop {
-            at = match bytes.get(at) {
-                Some(b'\\') if bytes.get(at + 1).is_some_and(|next| !is_newline(*next)) => {
-                    at + unescape::len(&self.text[at..])
-                }
-                Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | 0x80..) => at + 1,
+            at += bytes[at..].iter().take_while(|byte| IS_NAME[usize::from(**byte)]).count();
+            match bytes[at..] {
+                [b'\\', next, ..] if !is_newline(next) => at += unescape::len(&self.text[at..]),
                 _ => return at,
-            };
+            }
         }
     }
 
@@ -184,6 +182,20 @@ impl<'a> Tokens<'a> {
         Token::String(start..end)
     }
 }
+
+/// Whether a byte may stand in a name without an escape.
+const IS_NAME: [bool; 256] = {
+    let mut is_name = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_name[byte] = byte >= 0x80
+            || (byte as u8).is_ascii_alphanumeric()
+            || byte == b'-' as usize
+            || byte == b'_' as usize;
+        byte += 1;
+    }
+    is_name
+};
 
 fn space(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| is_space(**byte)).count()

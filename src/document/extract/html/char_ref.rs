@@ -76,11 +76,13 @@ fn named(value: &[u8]) -> Option<Reference> {
     let is_in_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b';';
     let run = name.iter().take(LONGEST_NAME).take_while(|byte| is_in_name(byte)).count();
     let run = std::str::from_utf8(&name[..run]).expect("letters, digits and semicolons are ASCII");
-    let known = |len: usize| NAMED_ENTITIES.get(&run[..len]);
-    let (len, (first, second)) = (1..=run.len())
-        .map_while(|len| known(len).map(|chars| (len, *chars)))
-        .filter(|(_, (first, _))| *first != 0)
-        .last()?;
+    let known = |len: usize| NAMED_ENTITIES.get(&run[..len]).map(|chars| (len, *chars));
+    let is_whole = |(_, (first, _)): &(usize, (u32, u32))| *first != 0;
+    // no name has a semicolon but at its end; without one, every start of a name is in the table, as nothing
+    let (len, (first, second)) = run
+        .find(';')
+        .and_then(|semicolon| known(semicolon + 1))
+        .or_else(|| (1..=run.len()).map_while(known).filter(is_whole).last())?;
     let is_ambiguous = !run[..len].ends_with(';')
         && name.get(len).is_some_and(|next| *next == b'=' || next.is_ascii_alphanumeric());
     if is_ambiguous {

@@ -1,21 +1,36 @@
 //! Where SVG and MathML begin and end in a page: in them CDATA is text, and no element has raw text.
 //!
 //! The tree construction of HTML (section 13.2.6.5), reduced to what changes how bytes are read. Of the
-//! open elements only those that switch between HTML and foreign content are remembered; an end tag is
-//! taken to close the element that it names, whatever HTML stands open in between.
+//! open elements only those are remembered whose name may switch between HTML and foreign content; an end
+//! tag is taken to close the element that it names, whatever HTML stands open in between.
 
 use super::names::Element;
 
-/// The open elements at which the page changes its namespace, outermost first.
+/// The open elements of those [`NAMES`], outermost first; none before the first `svg` or `math`.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
-    open: Vec<Element>,
-    /// How many of each kind are open, so that an end tag that closes nothing is not searched for.
-    counts: [usize; SWITCHES.len()],
+    open: Vec<Open>,
+    /// How many of each name are open, so that an end tag that closes nothing is not searched for.
+    counts: [usize; NAMES.len()],
 }
 
-/// The first two begin foreign content; in the others it is HTML again.
-const SWITCHES: [Element; 7] = [
+#[derive(Debug)]
+struct Open {
+    element: Element,
+    content: Content,
+}
+
+/// What stands in an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Html,
+    Svg,
+    Math,
+    /// MathML, but an `svg` is SVG.
+    Annotation,
+}
+
+const NAMES: [Element; 7] = [
     Element::Svg,
     Element::Math,
     Element::ForeignObject,
@@ -28,37 +43,41 @@ const SWITCHES: [Element; 7] = [
 impl Foreign {
     /// Whether what comes next is not HTML.
     pub(super) fn is_foreign(&self) -> bool {
-        matches!(self.open.last(), Some(Element::Svg | Element::Math))
+        self.content() != Content::Html
     }
 
     /// Takes note of a start tag and of the elements that it closes; returns whether its own element
     /// is HTML.
     ///
-    /// `breaks_out` is asked whether this tag ends foreign content, and `holds_html` whether this
+    /// `breaks_out` is asked whether this tag ends foreign content, and `says_html` whether this
     /// `annotation-xml` says that it holds HTML.
     pub(super) fn start(
         &mut self,
         element: Element,
         is_self_closing: bool,
         breaks_out: impl Fn() -> bool,
-        holds_html: impl Fn() -> bool,
+        says_html: impl Fn() -> bool,
     ) -> bool {
         if self.is_foreign() && breaks_out() {
             self.close_foreign();
         }
-        let is_html = !self.is_foreign();
-        let switches = match (self.open.last(), element) {
-            (_, Element::Svg | Element::Math) => true,
-            (Some(Element::Svg), Element::ForeignObject | Element::Desc | Element::Title) => true,
-            (Some(Element::Math), Element::MathText) => true,
-            (Some(Element::Math), Element::AnnotationXml) => holds_html(),
-            _ => false,
+        let within = self.content();
+        let content = match (within, element) {
+            (Content::Html | Content::Annotation, Element::Svg) => Content::Svg,
+            (Content::Html, Element::Math) => Content::Math,
+            (Content::Svg, Element::ForeignObject | Element::Desc | Element::Title) => Content::Html,
+            (Content::Math | Content::Annotation, Element::MathText) => Content::Html,
+            (Content::Math, Element::AnnotationXml) if says_html() => Content::Html,
+            (Content::Math, Element::AnnotationXml) => Content::Annotation,
+            _ => within,
         };
-        if switches && !is_self_closing {
-            self.open.push(element);
-            self.counts[kind(element).expect("only such elements switch")] += 1;
+        let is_foreign = within != Content::Html || content != Content::Html;
+        let is_remembered = is_foreign || !self.open.is_empty();
+        if let Some(name) = number(element).filter(|_| is_remembered && !(is_foreign && is_self_closing)) {
+            self.open.push(Open { element, content });
+            self.counts[name] += 1;
         }
-        is_html
+        within == Content::Html
     }
 
     /// Takes note of an end tag.
@@ -66,8 +85,8 @@ impl Foreign {
         if self.open.is_empty() {
             return;
         }
-        if let Some(kind) = kind(element) {
-            if self.counts[kind] > 0 {
+        if let Some(name) = number(element) {
+            if self.counts[name] > 0 {
                 while self.pop() != Some(element) {}
             }
         } else if self.is_foreign() && breaks_out() {
@@ -82,22 +101,26 @@ impl Foreign {
     }
 
     fn pop(&mut self) -> Option<Element> {
-        let last = self.open.pop();
-        if let Some(kind) = last.and_then(kind) {
-            self.counts[kind] -= 1;
+        let last = self.open.pop()?.element;
+        if let Some(name) = number(last) {
+            self.counts[name] -= 1;
         }
-        last
+        Some(last)
+    }
+
+    fn content(&self) -> Content {
+        self.open.last().map_or(Content::Html, |open| open.content)
     }
 }
 
-fn kind(element: Element) -> Option<usize> {
-    SWITCHES.iter().position(|switch| *switch == element)
+fn number(element: Element) -> Option<usize> {
+    NAMES.iter().position(|named| *named == element)
 }
 
 /// Whether a start tag with this name is HTML wherever it stands. `font` does so only
 /// with attributes that it has wherever it is used.
 pub(super) fn start_breaks_out(name: &[u8]) -> bool {
-    const NAMES: [&str; 45] = [
+    const HTML: [&str; 45] = [
         "b",
         "big",
         "blockquote",
@@ -144,7 +167,7 @@ pub(super) fn start_breaks_out(name: &[u8]) -> bool {
         "var",
         "font",
     ];
-    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    HTML.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// The same for an end tag.

@@ -39,10 +39,12 @@ impl<T: Copy, const N: usize> Names<T, N> {
         if name.len() > LONGEST {
             return None;
         }
+        // the last letters of names differ more often than the first
+        let last = name.last()?.to_ascii_lowercase();
         let range = usize::from(self.starts[name.len()])..usize::from(self.starts[name.len() + 1]);
-        let found = self.entries[range.clone()]
-            .iter()
-            .position(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()))?;
+        let found = self.entries[range.clone()].iter().position(|(known, _)| {
+            known.as_bytes().last() == Some(&last) && name.eq_ignore_ascii_case(known.as_bytes())
+        })?;
         let at = range.start + found;
         Some((at, self.entries[at].1))
     }
