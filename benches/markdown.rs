@@ -72,24 +72,29 @@ fn bench_hostile(c: &mut Criterion) {
     let rules = Rules::default();
     let mut group = c.benchmark_group("hostile");
     group.sample_size(10);
-    for part in [
+    let bodies = [
         "[",
         "![",
         "![a](",
         "```\n",
         "> ",
-        "* ",
+        "* a\n",
+        "1. ",
         "<a ",
         "<!--",
         "<code></code>",
         "[a]: b\n",
-        "\n---\na: [",
         "![a][b]",
-    ] {
+    ];
+    let yaml = ["a: [", "{a: ", "a: b\n", "- ", "'", "a: &a b\n", "a: |\n", "x "];
+    let bodies = bodies.map(|part| (part, "![a](/b.png)\n\n", ""));
+    let yaml = yaml.map(|part| (part, "---\ncover: /a.png\n", "\n---\n"));
+    for (part, start, end) in bodies.into_iter().chain(yaml) {
         for size in [1 << 20, 1 << 21, 1 << 22] {
-            let text = format!("`x` {}", part.repeat(size / part.len()));
+            let text = format!("{start}{}{end}", part.repeat(size / part.len()));
             group.throughput(Throughput::Bytes(size as u64));
-            group.bench_with_input(BenchmarkId::new(part.trim(), size), &text, |b, text| {
+            let name = format!("{}{part:?}", start.trim());
+            group.bench_with_input(BenchmarkId::new(name, size), &text, |b, text| {
                 b.iter(|| extract::find(black_box(text.as_bytes()), DocumentKind::Markdown, &rules));
             });
         }

@@ -238,6 +238,25 @@ fn hostile_input_ends() {
 }
 
 proptest! {
+    /// A post says the same in every encoding that it can be written in.
+    #[test]
+    fn encodings_make_no_difference(
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "表示", "許功蓋", "ソ", "十", "構", "申能", "枅", "珱", "噂", "ポ", "，", "中文", "日本語", " ", "\n\n", "\n", "*", "`", "- ", "> ",
+            "![表](/1.png)", "![許][功]", "\n\n[功]: /2.png\n\n", "![ソ](</3.png> '構')", "[ソ](/4.png)", "<b>", "|", "\\", "text",
+        ]), 0..24),
+    ) {
+        let post = format!("---\ntitle: 中文表示\ncover: /0.png\n---\n日本語能中文\n\n{}", parts.concat());
+        let urls = |found: &Found| found.references.iter().map(|one| one.url.clone()).collect::<Vec<_>>();
+        let expected = urls(&find(post.as_bytes()));
+        for encoding in [encoding_rs::GBK, encoding_rs::BIG5, encoding_rs::SHIFT_JIS, encoding_rs::EUC_KR] {
+            let (bytes, _, unmappable) = encoding.encode(&post);
+            if !unmappable {
+                prop_assert_eq!(&urls(&find(&bytes)), &expected, "{} {}", encoding.name(), bytes.escape_ascii());
+            }
+        }
+    }
+
     #[test]
     fn any_bytes_can_be_read(bytes: Vec<u8>) {
         find(&bytes);

@@ -62,6 +62,9 @@ impl<'a> Text<'a> {
 /// what a server that stores names in the document's own encoding expects.
 #[must_use]
 pub fn url_text(raw: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(raw) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(raw.len());
     for chunk in raw.utf8_chunks() {
         out.push_str(chunk.valid());

@@ -1,5 +1,6 @@
 //! YAML line by line: exact where the text is simple, and a best effort where it is not YAML at all.
 
+use crate::document::escape::Escape;
 use crate::document::reference::ReferenceKind;
 use crate::document::shadow::Text;
 use crate::document::span::Span;
@@ -114,29 +115,65 @@ impl Lines<'_, '_, '_> {
     }
 
     fn value(&mut self, value: Span) {
+        let value = self.trim(value);
         let seen = &self.text.seen[value.range()];
-        let start = value.start() + seen.len() - seen.trim_ascii_start().len();
-        let seen = seen.trim_ascii();
         let quoted = Scalar::quoted(seen);
         self.simple &= match quoted {
             Some((scalar, len)) => len == seen.len() && !seen[scalar.span.range()].contains(&b'\\'),
             None => is_simple_plain(seen),
         };
-        if self.walk.holds_image() {
-            let scalar = quoted.map_or_else(|| Scalar::plain(seen), |(scalar, _)| scalar);
-            let scalar = Scalar { span: scalar.span.shift(start), ..scalar };
+        if !self.walk.holds_image() {
+            return;
+        }
+        match seen {
+            [b'[', ..] => self.flow(value),
+            _ => self.scalar(value.start(), quoted.map_or_else(|| Scalar::plain(seen), |(scalar, _)| scalar)),
+        }
+    }
+
+    /// The items of a list on one line, `[a, 'b']`, as far as they are scalars.
+    fn flow(&mut self, list: Span) {
+        let mut at = list.start() + 1;
+        loop {
+            let rest = self.trim(Span::new(at, list.end()));
+            let seen = &self.text.seen[rest.range()];
+            let end = memchr::memchr2(b',', b']', seen).unwrap_or(seen.len());
+            let (scalar, len) = Scalar::quoted(seen).unwrap_or_else(|| (Scalar::plain(&seen[..end]), end));
+            self.scalar(rest.start(), scalar);
+            at = rest.start() + len;
+            match memchr::memchr(b',', &self.text.seen[at..list.end()]) {
+                Some(comma) => at += comma + 1,
+                None => return,
+            }
+        }
+    }
+
+    /// A scalar whose span counts from `start`. What starts with an indicator is something else.
+    fn scalar(&mut self, start: usize, scalar: Scalar) {
+        let scalar = Scalar { span: scalar.span.shift(start), ..scalar };
+        let first = self.text.seen[scalar.span.range()].first();
+        if scalar.escape != Escape::YamlPlain || first.is_some_and(|&byte| starts_plain(byte)) {
             let url = scalar.decode(self.text);
             self.walk.push(scalar.span, ReferenceKind::YamlScalar, scalar.escape, url);
         }
+    }
+
+    fn trim(&self, span: Span) -> Span {
+        let seen = &self.text.seen[span.range()];
+        let start = span.start() + seen.len() - seen.trim_ascii_start().len();
+        Span::new(start, start + seen.trim_ascii().len())
     }
 }
 
 /// Whether a scalar without quotes is one by the strictest reading: no indicator in front, nothing that
 /// might be a key or a comment.
 fn is_simple_plain(seen: &[u8]) -> bool {
-    let start = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'(' | b'+');
-    seen.first().is_some_and(|&byte| start(byte))
+    seen.first().is_some_and(|&byte| starts_plain(byte))
         && seen.last() != Some(&b':')
         && !seen.windows(2).any(|pair| pair == b": " || pair == b" #")
         && seen.iter().all(|byte| !byte.is_ascii_control())
+}
+
+fn starts_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'(' | b'+')
 }

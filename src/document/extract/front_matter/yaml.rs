@@ -215,6 +215,11 @@ mod tests {
         check_urls("title: \"un\"closed\"\ncover: /a.png\nx: /b.png", &["/a.png"]);
         check_urls("title: @x\nx:\n  cover: /a.png\n  y: /b.png\nz: /c.png", &["/a.png"]);
         check_urls("title: [x\nimages:\n  - /a.png\n  - src: /b.png\ny: /c.png", &["/a.png", "/b.png"]);
+        check_urls(
+            "title: `x`\nphotos: [/a.png, '/b.png' ,\"/c.png\"]\nimg: [/d.png]",
+            &["/a.png", "/b.png", "/c.png", "/d.png"],
+        );
+        check_urls("title: `x`\nphotos: [, ]\nimg: {src: /d.png}\ncover: &a /e.png\nlogo: [", &[]);
         check_urls("title: `x`\ncover:/a.png\n\timg: /b.png", &["/a.png", "/b.png"]);
     }
 
