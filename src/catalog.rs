@@ -11,11 +11,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use serde::{Deserialize, Serialize};
 
 use crate::blob::BlobName;
 use crate::catalog::journal::{Journal, Line};
 use crate::catalog::record::Recorder;
+use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, Seen};
 use crate::digest::Digest;
 use crate::files;
 use crate::media::MediaType;
@@ -25,8 +25,7 @@ mod edits;
 pub mod journal;
 mod record;
 mod report;
-
-pub use report::{HostRow, RunRow, Totals};
+pub mod row;
 
 const SCHEMA: &str = include_str!("catalog/schema.sql");
 /// `PRAGMA user_version` of the schema above.
@@ -103,145 +102,6 @@ pub struct Run {
     pub name: String,
     /// Made with the first batch that has something to remember.
     journal: Mutex<Option<Journal>>,
-}
-
-/// What an origin gave at one time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// The image's own URL.
-    pub origin: String,
-    /// Milliseconds since 1970.
-    pub taken: i64,
-    /// SHA-256 of the bytes.
-    pub digest: Digest,
-    /// Extension of the media type.
-    pub extension: String,
-    /// Length of the bytes.
-    pub bytes: u64,
-    /// Pixels, where the format says.
-    pub width: Option<u32>,
-    /// Pixels, where the format says.
-    pub height: Option<u32>,
-    /// The rung of the ladder that gave the bytes.
-    pub source: String,
-    /// Where the bytes came from, after redirects, if not from the origin's own URL.
-    pub url: Option<String>,
-    /// Validator (RFC 9110, section 8.8.3).
-    pub etag: Option<String>,
-    /// Validator (RFC 9110, section 8.8.2).
-    pub last_modified: Option<String>,
-}
-
-/// One try to get an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// Milliseconds since 1970.
-    pub at: i64,
-    /// The rung of the ladder.
-    pub source: String,
-    /// What was asked for.
-    pub url: String,
-    /// A word of the closed list.
-    pub reason: String,
-    /// The same for a person.
-    pub detail: String,
-}
-
-/// Why an origin has no copy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// The image's own URL.
-    pub origin: String,
-    /// Milliseconds since 1970.
-    pub at: i64,
-    /// The reason that counts: the origin's own, or that of the last rung.
-    pub reason: String,
-    /// The same for a person.
-    pub detail: String,
-    /// Every try of the run, in order.
-    pub attempts: Vec<Attempt>,
-}
-
-/// One kept link in a document, and the bytes that stood there before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptLink {
-    /// Offset of the link in the document that holds the kept links.
-    pub start: usize,
-    /// Length of the link's text.
-    pub len: usize,
-    /// What it points at.
-    pub blob: BlobName,
-    /// What stood there: the bytes, which need not be text.
-    #[serde(with = "as_text")]
-    pub original: Vec<u8>,
-    /// Name of the run that wrote it.
-    pub run: String,
-}
-
-/// A document before and after; enough to put every span back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rewrite {
-    /// Relative to the store's folder where possible, as bytes of the path.
-    #[serde(with = "as_text")]
-    pub document: Vec<u8>,
-    /// Digest with every span put back.
-    pub before: Digest,
-    /// Digest with every kept link in place.
-    pub after: Digest,
-    /// mtime of the document before, nanoseconds since 1970.
-    pub mtime: i64,
-    /// Sorted by `start`, disjoint.
-    pub links: Vec<KeptLink>,
-}
-
-/// A document as it was last seen: enough to know that nothing is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// Identity of the file; empty while its rewrite is not confirmed.
-    pub stat: Vec<u8>,
-    /// What the plan depended on.
-    pub plan: [u8; 8],
-    /// How many references there were, by what became of them.
-    pub counts: Counts,
-}
-
-/// References of one document, or of a whole run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Remote references and kept links.
-    pub found: u64,
-    /// Of these, the ones behind a wrapper.
-    pub proxied: u64,
-    /// Kept and pointed at.
-    pub archived: u64,
-    /// Not to be had.
-    pub failed: u64,
-    /// Left alone on purpose.
-    pub skipped: u64,
-}
-
-/// What one transaction records before documents are replaced.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// New copies.
-    pub snapshots: Vec<Snapshot>,
-    /// Origins without a copy.
-    pub failures: Vec<Failure>,
-    /// Documents about to be replaced.
-    pub rewrites: Vec<Rewrite>,
-    /// Documents that are done, with the identity of their files.
-    pub seen: Vec<(Vec<u8>, Seen)>,
-}
-
-impl Batch {
-    /// Whether there is nothing to record.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.snapshots.is_empty()
-            && self.failures.is_empty()
-            && self.rewrites.is_empty()
-            && self.seen.is_empty()
-    }
 }
 
 impl Catalog {
@@ -553,26 +413,4 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
-}
-
-/// Bytes as text in JSON: UTF-8 as it is, anything else as base64 after a NUL, which no UTF-8 URL or path starts with.
-mod as_text {
-    use base64::Engine;
-    use base64::prelude::BASE64_STANDARD;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if !text.starts_with('\0') => serializer.serialize_str(text),
-            _ => serializer.serialize_str(&format!("\0{}", BASE64_STANDARD.encode(bytes))),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.strip_prefix('\0') {
-            Some(encoded) => BASE64_STANDARD.decode(encoded).map_err(serde::de::Error::custom),
-            None => Ok(text.into_bytes()),
-        }
-    }
 }

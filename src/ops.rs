@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::blob::BlobName;
-use crate::catalog::{Catalog, Counts};
+use crate::catalog::Catalog;
+use crate::catalog::row::Counts;
 use crate::crawl::{self, Entry, Skip};
 use crate::document::extract::{self, Rules};
 use crate::resolve::{Resolved, Resolver};

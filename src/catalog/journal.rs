@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Rewrite, Snapshot};
+use crate::catalog::row::{Rewrite, Snapshot};
 use crate::files;
 use crate::files::folder::{self, Folder};
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Transaction, params};
 
-use crate::catalog::{Batch, Counts, Failure, Rewrite, Seen, Snapshot, edits};
+use crate::catalog::edits;
+use crate::catalog::row::{Batch, Counts, Failure, Rewrite, Seen, Snapshot};
 use crate::digest::Digest;
 
 /// One transaction; looks each row id up once.

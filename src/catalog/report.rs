@@ -3,55 +3,12 @@
 use std::collections::HashMap;
 
 use rusqlite::Row;
-use serde::Serialize;
 use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::journal::{self, Line};
-use crate::catalog::{Batch, Catalog, Error, Failure};
-
-/// Everything in sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    /// Kept images.
-    pub images: u64,
-    /// Their length.
-    pub bytes: u64,
-    /// Origins that have a copy.
-    pub origins: u64,
-    /// Origins that have none.
-    pub failures: u64,
-    /// Documents that were looked at.
-    pub documents: u64,
-    /// References in them whose image is kept.
-    pub archived: u64,
-    /// References in them whose image nobody gave.
-    pub failed: u64,
-}
-
-/// The origins of one host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HostRow {
-    /// Host name or address.
-    pub host: String,
-    /// Origins that have a copy.
-    pub kept: u64,
-    /// Origins that have none.
-    pub failing: u64,
-    /// Length of the copies.
-    pub bytes: u64,
-}
-
-/// A run that could change something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RunRow {
-    /// What `restore --run` calls it.
-    pub name: String,
-    /// The command.
-    pub command: String,
-    /// Milliseconds since 1970.
-    pub started: i64,
-}
+use crate::catalog::row::{Batch, Failure, HostRow, RunRow, Totals};
+use crate::catalog::{Catalog, Error};
 
 impl Catalog {
     /// Every run, the newest first.

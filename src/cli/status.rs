@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::catalog::Failure;
+use crate::catalog::row::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::print::{Bytes, Count};
 use crate::cli::{Context, Format, print, setup};
@@ -30,7 +30,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         let path = context.config.store.path.display();
         match context.format {
             Format::Human => writeln!(out, "nothing is kept yet at `{path}`")?,
-            Format::Json => print::json(&json!({ "totals": crate::catalog::Totals::default() }), &mut out)?,
+            Format::Json => {
+                print::json(&json!({ "totals": crate::catalog::row::Totals::default() }), &mut out)?
+            }
         }
         return Ok(Exit::Done);
     };

@@ -13,9 +13,6 @@
 //! window of bounded size. A batch is kept in the order that makes a crash harmless: blobs, catalog, documents.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,22 +21,22 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::blob::BlobName;
-use crate::catalog::{Counts, OriginKey, Run, Seen};
-use crate::crawl::{Entry, Skip};
+use crate::catalog::row::{Counts, Seen};
+use crate::catalog::{OriginKey, Run};
+use crate::crawl::Entry;
 use crate::digest::Digest;
-use crate::document::reference::Reference;
 use crate::fetch::pace::{Next, Pace};
 use crate::fetch::{self, Fetcher};
 use crate::files::replace;
 use crate::media;
-use crate::ops::{Archive, Reader, counts, parallel};
-use crate::origin::OriginUrl;
-use crate::resolve::{Link, Resolved};
+use crate::ops::{Archive, Reader};
+use crate::resolve::Resolved;
 use crate::rewrite::link::LinkStyle;
 
 mod download;
 mod keep;
 mod progress;
+mod reading;
 mod report;
 
 pub use progress::{Moment, Progress};
@@ -47,6 +44,7 @@ pub use report::{DocumentFailure, Report, UnarchivedImage};
 
 use download::{Ended, Job};
 use keep::{Batch, Document, Done};
+use reading::{Read, Reading, plan_key, read, read_in_background, unchanged};
 
 /// Documents and references that wait for images at a time.
 const WINDOW_DOCUMENTS: usize = 2_000;
@@ -75,34 +73,6 @@ pub struct Options {
     pub fetch: fetch::Options,
     /// Whether [`Report::diffs`] is filled.
     pub diffs: bool,
-}
-
-/// A document as it was read, with its remote references.
-#[derive(Debug)]
-struct Read {
-    entry: Entry,
-    /// What the catalog calls it.
-    name: Vec<u8>,
-    digest: Digest,
-    targets: Vec<Target>,
-    kept: Vec<Link>,
-    remote_base: bool,
-    counts: Counts,
-    /// Links that turned out to lead to no image.
-    skipped_links: u64,
-    /// How often it was planned before.
-    plans: u32,
-}
-
-/// A wanted reference. `reference.url` is empty here: the origin says it.
-#[derive(Debug)]
-struct Target {
-    reference: Reference,
-    key: OriginKey,
-    origin: OriginUrl,
-    wrappers: Vec<url::Url>,
-    url: String,
-    link: bool,
 }
 
 /// Archives the images of `entries`.
@@ -172,108 +142,6 @@ struct Shared {
     run: Run,
     plan: [u8; 8],
     progress: Arc<Progress>,
-}
-
-/// What the outcome for an unchanged document depends on besides its bytes.
-fn plan_key(reader: &Reader, options: &Options) -> [u8; 8] {
-    let text = format!(
-        "{} {:?} {:?} {:?} {:?} {}",
-        env!("CARGO_PKG_VERSION"),
-        reader.rules,
-        reader.resolver.scope,
-        reader.resolver.exclude_hosts,
-        reader.resolver.families.fingerprint(),
-        options.rewrite,
-    );
-    Digest::of(text.as_bytes()).as_bytes()[..8].try_into().expect("a digest has 32 bytes")
-}
-
-/// Leaves out the documents that are as a run left them with nothing to do; they are counted, not opened.
-fn unchanged(archive: &Archive, entries: Vec<Entry>, plan: [u8; 8]) -> Result<(Vec<Entry>, Report)> {
-    let mut report = Report::looked_at(entries.len() as u64);
-    let known = archive.catalog.documents()?;
-    let mut rest = Vec::new();
-    let mut last: Option<(Arc<Path>, Vec<u8>)> = None;
-    let mut name = Vec::new();
-    for entry in entries {
-        if !last.as_ref().is_some_and(|(folder, _)| Arc::ptr_eq(folder, &entry.folder)) {
-            last = Some((Arc::clone(&entry.folder), archive.folder_name(&entry.folder)));
-        }
-        name.clear();
-        name.extend_from_slice(last.as_ref().map_or(&[], |(_, folder)| folder));
-        name.extend_from_slice(entry.file_name().as_bytes());
-        let seen = known.get(name.as_slice());
-        match seen
-            .filter(|seen| seen.plan == plan && seen.counts.failed == 0 && seen.stat == entry.stat.identity())
-        {
-            Some(seen) => report.add_unchanged(&seen.counts),
-            None => rest.push(entry),
-        }
-    }
-    Ok((rest, report))
-}
-
-/// One thing the reading threads found.
-enum Reading {
-    Document(Box<Read>),
-    Skipped(PathBuf, Skip),
-}
-
-fn read_in_background(
-    reader: Arc<Reader>,
-    archive: Arc<Archive>,
-    entries: Vec<Entry>,
-    sender: mpsc::Sender<Reading>,
-) -> JoinHandle<()> {
-    tokio::task::spawn_blocking(move || {
-        let read = |entry: &Entry| read(&reader, &archive, entry, 0);
-        parallel::in_order(&entries, read, |result| match sender.blocking_send(result) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        });
-    })
-}
-
-fn read(reader: &Reader, archive: &Archive, entry: &Entry, plans: u32) -> Reading {
-    let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
-    let document = match reader.read(entry, &known) {
-        Ok(document) => document,
-        Err(skip) => return Reading::Skipped(entry.path.clone(), skip),
-    };
-    let digest = Digest::of(&document.bytes);
-    Reading::Document(Box::new(Read::new(
-        entry.clone(),
-        archive.name(entry),
-        digest,
-        document.resolved,
-        plans,
-    )))
-}
-
-impl Read {
-    fn new(entry: Entry, name: Vec<u8>, digest: Digest, resolved: Resolved, plans: u32) -> Self {
-        let counts = counts(&resolved);
-        let wanted = resolved.remote.into_iter().filter(|remote| remote.wanted);
-        let targets = wanted.map(|remote| Target {
-            reference: remote.reference,
-            key: OriginKey::of(&remote.origin),
-            origin: remote.origin,
-            wrappers: remote.wrappers.into_iter().map(|wrapper| wrapper.url).collect(),
-            url: remote.url,
-            link: remote.link,
-        });
-        Self {
-            entry,
-            name,
-            digest,
-            targets: targets.collect(),
-            kept: resolved.kept,
-            remote_base: resolved.remote_base,
-            counts,
-            skipped_links: 0,
-            plans,
-        }
-    }
 }
 
 /// A document in the window.

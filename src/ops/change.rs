@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::blob::BlobName;
-use crate::catalog::{Batch, Rewrite, Run};
+use crate::catalog::Run;
+use crate::catalog::row::{Batch, Rewrite};
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::document::diff;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::catalog::{Catalog, KeptLink, Rewrite};
+use crate::catalog::Catalog;
+use crate::catalog::row::{KeptLink, Rewrite};
 use crate::digest::Digest;
 use crate::document::span::Span;
 use crate::resolve::Link;

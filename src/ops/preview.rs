@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::blob::BlobName;
-use crate::catalog::{Counts, OriginKey};
+use crate::catalog::OriginKey;
+use crate::catalog::row::Counts;
 use crate::crawl::{Entry, Skip};
 use crate::digest::Digest;
 use crate::document::diff;

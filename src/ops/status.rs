@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::catalog::{Failure, HostRow, RunRow, Totals};
+use crate::catalog::row::{Failure, HostRow, RunRow, Totals};
 use crate::ops::Archive;
 
 /// The state of the archive.

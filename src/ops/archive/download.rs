@@ -4,7 +4,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::catalog::{Attempt, Failure, OriginKey};
+use crate::catalog::OriginKey;
+use crate::catalog::row::{Attempt, Failure};
 use crate::fetch::pace::Signal;
 use crate::fetch::retry::Backoff;
 use crate::fetch::source::{Rung, ladder};

@@ -6,7 +6,8 @@ use std::mem;
 use anyhow::Result;
 
 use crate::blob::BlobName;
-use crate::catalog::{self, Counts, Failure, OriginKey, Rewrite, Seen, Snapshot};
+use crate::catalog::OriginKey;
+use crate::catalog::row::{self, Counts, Failure, Rewrite, Seen, Snapshot};
 use crate::crawl;
 use crate::digest::Digest;
 use crate::document::diff;
@@ -14,7 +15,8 @@ use crate::document::reference::Reference;
 use crate::files::replace::{self, Mtime, Replacement};
 use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
-use crate::ops::archive::{DocumentFailure, Read, Shared, now, seen};
+use crate::ops::archive::reading::Read;
+use crate::ops::archive::{DocumentFailure, Shared, now, seen};
 use crate::ops::kept;
 use crate::rewrite::link::LinkStyle;
 use crate::rewrite::{self, Planned};
@@ -118,11 +120,11 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
     shared.archive.store.commit(&batch.drafts)?;
     drop(batch.drafts);
 
-    let mut record = catalog::Batch {
+    let mut record = row::Batch {
         snapshots: batch.snapshots,
         failures: batch.failures,
         seen: batch.seen,
-        ..catalog::Batch::default()
+        ..row::Batch::default()
     };
     let mut changes = Vec::new();
     for document in batch.documents {
@@ -148,7 +150,7 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
 
 /// Records what the last batch learned.
 pub(super) fn confirm(shared: &Shared, seen: Vec<(Vec<u8>, Seen)>) -> Result<()> {
-    let record = catalog::Batch { seen, ..catalog::Batch::default() };
+    let record = row::Batch { seen, ..row::Batch::default() };
     Ok(shared.archive.catalog.record(&shared.run, &record)?)
 }
 

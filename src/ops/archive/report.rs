@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::catalog::{Counts, Failure};
+use crate::catalog::row::{Counts, Failure};
 use crate::crawl::Skip;
 use crate::ops::archive::keep::Tally;
 
