@@ -150,7 +150,9 @@ impl Families {
     fn layer(&self, text: &str) -> Option<Inner> {
         let parts = Parts::of(text);
         let places = self.places.candidates(&parts);
-        if places.iter().any(|place| place.rule.is_none() && place.covers(&parts)) {
+        let denied =
+            |place: &&Place| place.rule.is_none() && place.is_at_host(&parts) && place.covers(&parts);
+        if places.iter().any(denied) {
             return None;
         }
         self.known(&parts, &places, true).or_else(|| self.unknown(&parts, &places))
@@ -177,10 +179,12 @@ impl Families {
     /// The inner URL by the generic rules. A host of the table is left alone: its grammar is known.
     fn unknown(&self, parts: &Parts<'_>, places: &[&Place]) -> Option<Inner> {
         let (name, text) = self.generic.source(parts, |text| self.is_wrapper(text))?;
-        let is_closed = |place: &&Place| {
-            place.is_at_host(parts) && place.rule.is_some_and(|index| !self.rules[index].open)
+        let own = parts.without_inner_path();
+        let closed = |place: &&Place| match place.rule {
+            Some(index) => place.is_at_host(parts) && !self.rules[index].open,
+            None => place.covers(&own),
         };
-        if places.iter().any(is_closed) {
+        if places.iter().any(closed) {
             return None;
         }
         Inner::new(&self.generic_names[name], text)
@@ -214,13 +218,15 @@ impl Layer {
 impl Inner {
     /// A source that is no URL of a host was no source.
     fn new(family: &Arc<str>, text: String) -> Option<Self> {
-        let url = Url::parse(&text).ok()?;
-        url.host_str().is_some_and(|host| host.contains(char::is_alphanumeric)).then(|| Self {
-            family: Arc::clone(family),
-            text,
-            url,
-        })
+        let url = Url::parse(&text).ok().filter(|url| url.host_str().is_some_and(is_name))?;
+        // A backslash can end the host (WHATWG URL, section 4.4): what is read on must agree about it.
+        let text = if text.contains('\\') { url.as_str().to_owned() } else { text };
+        Some(Self { family: Arc::clone(family), text, url })
     }
+}
+
+fn is_name(host: &str) -> bool {
+    host.contains(char::is_alphanumeric)
 }
 
 /// `text` as an absolute URL, or as a path if there is no base. White space around it and line breaks in

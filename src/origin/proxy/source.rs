@@ -61,7 +61,8 @@ pub(super) fn resolve(text: &str, wrapper: &Parts<'_>, leniency: &Leniency) -> O
     if let Some(missing) = leniency.bare
         && is_bare(text)
     {
-        return Some([missing.scheme(wrapper).prefix(), text].concat());
+        let scheme = if has_https_port(text) { Scheme::Https } else { missing.scheme(wrapper) };
+        return Some([scheme.prefix(), text].concat());
     }
     let relative = leniency.relative?;
     let rooted = text.starts_with('/');
@@ -150,6 +151,11 @@ pub(super) fn is_bare(text: &str) -> bool {
     address || (name && !FILES.iter().any(|file| file.eq_ignore_ascii_case(last)))
 }
 
+/// The port speaks for the scheme that is missing (cors-anywhere, parseURL).
+fn has_https_port(text: &str) -> bool {
+    text.split(['/', '?', '#']).next().is_some_and(|authority| authority.ends_with(":443"))
+}
+
 /// Extensions that a bare word may end in without being a host.
 const FILES: [&str; 26] = [
     "apng", "asp", "aspx", "avif", "bmp", "css", "gif", "heic", "heif", "htm", "html", "ico", "jfif", "jpe",
@@ -206,6 +212,7 @@ mod tests {
         check("//a/b", Some("https://a/b"));
         check("a.io/c", Some("http://a.io/c"));
         check("a.io:80/c", Some("http://a.io:80/c"));
+        check("a.io:443/c", Some("https://a.io:443/c"));
         check("10.0.0.1", Some("http://10.0.0.1"));
         check("/c d.png", Some("https://w.example:8/c d.png"));
         check("c/d.png", Some("https://w.example:8/c/d.png"));
