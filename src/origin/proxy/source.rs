@@ -134,12 +134,10 @@ pub(super) fn is_bare(text: &str) -> bool {
         Some(_) => return false,
         None => host,
     };
+    // Escapes may be those of a name that is not ASCII; the parser knows.
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_%".contains(&byte) || !byte.is_ascii();
     let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with(['-', '_'])
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || !byte.is_ascii())
+        (1..=63).contains(&label.len()) && !label.starts_with(['-', '_']) && label.bytes().all(allowed)
     };
     let Some((names, last)) = host.rsplit_once('.') else { return false };
     if !names.split('.').all(label) || !label(last) {
