@@ -70,8 +70,7 @@ pub struct Unwrapped {
 pub struct Layer {
     /// The family's name in the table.
     pub family: Arc<str>,
-    /// The wrapper as it is asked for; `None` if it was written without host and no base was given.
-    pub url: Option<Url>,
+    text: String,
 }
 
 /// What one layer held.
@@ -140,32 +139,32 @@ impl Families {
     /// As for [`Self::unwrap`].
     pub fn unwrap_with_base(&self, text: &str, base: Option<&Url>) -> Result<Unwrapped, Error> {
         let given = complete(text, base.filter(|base| matches!(base.scheme(), "http" | "https")))?;
-        let decoded = decode::entities(&given);
-        let mut url = absolute(&decoded).map(|_| parse(&decoded)).transpose()?;
         let mut layers: Vec<Layer> = Vec::new();
-        let mut inner = self.layer(&decoded);
-        while let Some(Inner { family, text, url: next }) = inner {
-            let seen = layers.iter().map(|layer| &layer.url).chain([&url]);
-            if seen.flatten().any(|seen| *seen == next) {
-                break;
-            }
-            layers.push(Layer { family, url: url.replace(next) });
-            inner = if layers.len() < MOST_LAYERS { self.layer(&text) } else { None };
+        let mut outer = decode::entities(&given);
+        let mut origin = None;
+        while layers.len() < MOST_LAYERS
+            && let Some(Inner { family, text: inner, url }) = self.layer(&outer)
+            && layers.iter().all(|layer| layer.text != inner)
+        {
+            let text = std::mem::replace(&mut outer, Cow::Owned(inner)).into_owned();
+            layers.push(Layer { family, text });
+            origin = Some(url);
         }
-        if layers.is_empty() && matches!(decoded, Cow::Owned(_)) && url.is_some() {
-            url = Some(parse(&given)?);
-        }
-        match url {
-            Some(url) => Ok(Unwrapped { origin: OriginUrl::new(url)?, layers }),
-            None => Err(Error::Relative { text: shorten(text) }),
-        }
+        let origin = match origin {
+            Some(url) => OriginUrl::new(url)?,
+            None if absolute(&given).is_some() => OriginUrl::new(parse(&given)?)?,
+            None => return Err(Error::Relative { text: shorten(text) }),
+        };
+        Ok(Unwrapped { origin, layers })
     }
 
     /// What the outermost layer of `text` holds, if it is a wrapper.
     fn layer(&self, text: &str) -> Option<Inner> {
         let parts = Parts::of(text);
         let places = self.places.candidates(&parts);
-        if places.iter().any(|place| place.rule.is_none() && place.covers(&parts)) {
+        let denied =
+            |place: &&Place| place.rule.is_none() && place.is_at_host(&parts) && place.covers(&parts);
+        if places.iter().any(denied) {
             return None;
         }
         self.known(&parts, &places, true).or_else(|| self.unknown(&parts, &places))
@@ -192,10 +191,12 @@ impl Families {
     /// The inner URL by the generic rules. A host of the table is left alone: its grammar is known.
     fn unknown(&self, parts: &Parts<'_>, places: &[&Place]) -> Option<Inner> {
         let (name, text) = self.generic.source(parts, |text| self.is_wrapper(text))?;
-        let is_closed = |place: &&Place| {
-            place.is_at_host(parts) && place.rule.is_some_and(|index| !self.rules[index].open)
+        let own = parts.without_inner_path();
+        let closed = |place: &&Place| match place.rule {
+            Some(index) => place.is_at_host(parts) && !self.rules[index].open,
+            None => place.covers(&own),
         };
-        if places.iter().any(is_closed) {
+        if places.iter().any(closed) {
             return None;
         }
         Inner::new(&self.generic_names[name], text)
@@ -211,16 +212,33 @@ impl Families {
     }
 }
 
+impl Layer {
+    /// The wrapper as it is written; made absolute if it has a host or there was a base.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The wrapper as it is asked for; `None` if it was written without host and no base was given.
+    /// Parsed here and now, as few layers are ever asked.
+    #[must_use]
+    pub fn url(&self) -> Option<Url> {
+        Url::parse(&self.text).ok()
+    }
+}
+
 impl Inner {
     /// A source that is no URL of a host was no source.
     fn new(family: &Arc<str>, text: String) -> Option<Self> {
-        let url = Url::parse(&text).ok()?;
-        url.host_str().is_some_and(|host| host.contains(char::is_alphanumeric)).then(|| Self {
-            family: Arc::clone(family),
-            text,
-            url,
-        })
+        let url = Url::parse(&text).ok().filter(|url| url.host_str().is_some_and(is_name))?;
+        // A backslash can end the host (WHATWG URL, section 4.4): what is read on must agree about it.
+        let text = if text.contains('\\') { url.as_str().to_owned() } else { text };
+        Some(Self { family: Arc::clone(family), text, url })
     }
+}
+
+fn is_name(host: &str) -> bool {
+    host.contains(char::is_alphanumeric)
 }
 
 /// `text` as an absolute URL, or as a path if there is no base. White space around it and line breaks in
@@ -284,13 +302,13 @@ mod tests {
         assert!(matches!(families.unwrap(wrapped), Err(Error::Relative { .. })));
         assert_eq!(with_base(wrapped).origin.as_str(), "https://site.io/a.png");
         assert_eq!(
-            with_base(wrapped).layers[0].url.as_ref().unwrap().as_str(),
+            with_base(wrapped).layers[0].url().unwrap().as_str(),
             "https://site.io/_next/image?url=%2Fa.png&w=3"
         );
         assert_eq!(with_base("../a.png").origin.as_str(), "https://site.io/a.png");
         assert_eq!(with_base("//wsrv.nl/?url=a.io/b").origin.as_str(), "http://a.io/b");
         let hostless = families.unwrap("/proxy/image?url=https%3A%2F%2Fa.io%2Fb.png").unwrap();
-        assert_eq!(hostless.layers[0].url, None);
+        assert_eq!(hostless.layers[0].url(), None);
         assert!(matches!(families.unwrap("a.png"), Err(Error::Relative { .. })));
         assert!(
             matches!(families.unwrap("DATA:image/png,"), Err(Error::Scheme { scheme }) if scheme == "data")
@@ -303,11 +321,7 @@ mod tests {
     fn layers_are_the_urls_asked_for_outermost_first() {
         let unwrapped =
             Families::builtin().unwrap("//wsrv.nl/?url=i0.wp.com/a.io/b.png%3Fssl=1&amp;w=3").unwrap();
-        let layers: Vec<_> = unwrapped
-            .layers
-            .iter()
-            .map(|layer| (&*layer.family, layer.url.as_ref().map_or("", Url::as_str)))
-            .collect();
+        let layers: Vec<_> = unwrapped.layers.iter().map(|layer| (&*layer.family, layer.as_str())).collect();
         let wrapper = "https://wsrv.nl/?url=i0.wp.com/a.io/b.png%3Fssl=1&w=3";
         assert_eq!(layers, [("weserv", wrapper), ("wp-photon", "http://i0.wp.com/a.io/b.png?ssl=1")]);
         assert_eq!(unwrapped.origin.as_str(), "https://a.io/b.png");

@@ -124,6 +124,10 @@ fn cors_proxies() {
 fn image_proxies() {
     check(&[
         ("https://wsrv.nl?url=a.io/b.png", "weserv", "http://a.io/b.png"),
+        ("https://wsrv.nl/?url=b%C3%BCcher.de/b.png", "weserv", "http://xn--bcher-kva.de/b.png"),
+        ("https://wsrv.nl/?url=ssl://a.io/b.png", "weserv", "https://a.io/b.png"),
+        ("https://i0.wp.com/a.io/b.jpg?ssl=1&q=", "wp-photon", "https://a.io/b.jpg"),
+        ("https://cors-anywhere.herokuapp.com/a.io:443/b.png", "cors-anywhere", "https://a.io/b.png"),
         ("//wsrv.nl/?w=3&default=https%3A%2F%2Fx.io%2Fy.png&url=a.io/b.png", "weserv", "http://a.io/b.png"),
         ("https://images.weserv.nl/?w=3&amp;url=ssl%3Aa.io%2Fb.png", "weserv", "https://a.io/b.png"),
         ("https://images.weserv.nl/?url=%2F%2Fa.io%2Fb.png%23c", "weserv", "https://a.io/b.png"),

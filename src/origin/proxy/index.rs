@@ -37,27 +37,28 @@ impl Index {
     /// Places that may match `parts`, in the order in which they are to be asked: those that know the host,
     /// the longest name first; then those of any host, in the table's order.
     pub(super) fn candidates(&self, parts: &Parts<'_>) -> Vec<&Place> {
-        let mut ids = Vec::new();
+        let mut found = Vec::new();
         let mut host = (!parts.host.is_empty()).then_some(&*parts.host);
         while let Some(name) = host {
-            ids.extend_from_slice(self.hosts.get(name));
+            found.extend(self.hosts.get(name).iter().map(|id| &self.places[*id]));
             host = parent(name);
         }
-        let of_host = ids.len();
+        let mut of_path = Vec::new();
         let mut rest = Some(parts.tail());
         while let Some(path) = rest {
             let slash = memchr::memchr(b'/', path.as_bytes());
             let segment = &path[..slash.unwrap_or(path.len())];
             rest = slash.map(|slash| &path[slash + 1..]);
-            ids.extend_from_slice(self.segments.get(segment));
+            of_path.extend_from_slice(self.segments.get(segment));
             if Class::may_match(segment.as_bytes()) {
                 let classes = self.classes.iter().filter(|(class, _)| class.matches(segment));
-                ids.extend(classes.flat_map(|(_, found)| found));
+                of_path.extend(classes.flat_map(|(_, ids)| ids));
             }
         }
-        ids[of_host..].sort_unstable();
-        ids.dedup();
-        ids.into_iter().map(|id| &self.places[id]).collect()
+        of_path.sort_unstable();
+        of_path.dedup();
+        found.extend(of_path.into_iter().map(|id| &self.places[id]));
+        found
     }
 
     /// Whether a place of the host of `parts` covers it.

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memchr3, memrchr};
 
+use crate::origin::proxy::source;
+
 /// The two schemes that images are fetched by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +57,13 @@ impl<'a> Parts<'a> {
     /// The path without its first slash, which is where patterns and sources begin.
     pub(super) fn tail(&self) -> &'a str {
         self.path.strip_prefix('/').unwrap_or(self.path)
+    }
+
+    /// The same up to where an absolute URL begins in the path.
+    pub(super) fn without_inner_path(&self) -> Self {
+        let end = source::find(self.tail())
+            .map_or(self.path.len(), |(start, _)| self.path.len() - self.tail().len() + start);
+        Self { path: &self.path[..end], ..self.clone() }
     }
 
     /// The pairs of the query in order, undecoded.

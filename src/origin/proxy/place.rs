@@ -51,19 +51,22 @@ pub(super) enum Class {
     Sig27,
     /// `<sig=>`: a SHA-1 or SHA-256 in base64url with its padding.
     SigPadded,
-    /// `<size>`: `300x200`, `x200` or `300x`, perhaps with more options after a comma.
+    /// `<size>`: `300x200`, `x200` or `300x`.
     Size,
+    /// `<size,>`: the same and more options after a comma.
+    SizeAndMore,
     /// `<option>`: `name:value`, as imgproxy writes its options.
     Option,
 }
 
-const CLASSES: [(&str, Class); 7] = [
+const CLASSES: [(&str, Class); 8] = [
     ("<time>", Class::Time),
     ("<time14>", Class::FullTime),
     ("<mac>", Class::Mac),
     ("<sig27>", Class::Sig27),
     ("<sig=>", Class::SigPadded),
     ("<size>", Class::Size),
+    ("<size,>", Class::SizeAndMore),
     ("<option>", Class::Option),
 ];
 
@@ -193,12 +196,8 @@ impl Class {
             Self::SigPadded => {
                 matches!(segment.len(), 28 | 44) && segment.strip_suffix('=').is_some_and(base64)
             }
-            Self::Size => {
-                let size = segment.split(',').next().unwrap_or(segment);
-                let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-                size.len() > 1
-                    && size.split_once('x').is_some_and(|(width, height)| number(width) && number(height))
-            }
+            Self::Size => is_size(segment),
+            Self::SizeAndMore => segment.split_once(',').is_some_and(|(size, _)| is_size(size)),
             Self::Option => segment.split_once(':').is_some_and(|(name, value)| {
                 !name.is_empty()
                     && !value.is_empty()
@@ -206,6 +205,12 @@ impl Class {
             }),
         }
     }
+}
+
+fn is_size(segment: &str) -> bool {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    segment.len() > 1
+        && segment.split_once('x').is_some_and(|(width, height)| number(width) && number(height))
 }
 
 /// How many digits a timestamp has, if it is one: digits, then nothing or two letters and `_`.
@@ -278,7 +283,7 @@ mod tests {
         check("*/*/<time14>/", "https://x/all/2016/y", false, None);
         check("*/<sig=>/", "https://x/abcdefghijklmnopqrstuvwxy_-=/y", false, Some("y"));
         check("*/<mac>", "https://x/88d1d5833753eb7ceec96e27e2580d15d306c84a?url=", true, Some(""));
-        check("*/**/<size>/", "https://x/a/100x,r90/y", false, Some("y"));
+        check("*/**/<size,>/", "https://x/a/100x,r90/y", false, Some("y"));
     }
 
     #[test]

@@ -165,7 +165,8 @@ impl Rule {
         };
         let form = source::form(cut).unwrap_or(Form::Raw);
         let mut url = self.absolute(&source::decoded(cut, form, self.decode), parts)?;
-        if let Some(value) = self.query_from.as_ref().and_then(|name| parts.parameter(name)) {
+        let own_query = self.query_from.as_ref().and_then(|name| parts.parameter(name));
+        if let Some(value) = own_query.filter(|value| !value.is_empty()) {
             url.push('?');
             url.push_str(&decode::percent(value));
         }

@@ -61,7 +61,8 @@ pub(super) fn resolve(text: &str, wrapper: &Parts<'_>, leniency: &Leniency) -> O
     if let Some(missing) = leniency.bare
         && is_bare(text)
     {
-        return Some([missing.scheme(wrapper).prefix(), text].concat());
+        let scheme = if has_https_port(text) { Scheme::Https } else { missing.scheme(wrapper) };
+        return Some([scheme.prefix(), text].concat());
     }
     let relative = leniency.relative?;
     let rooted = text.starts_with('/');
@@ -133,12 +134,10 @@ pub(super) fn is_bare(text: &str) -> bool {
         Some(_) => return false,
         None => host,
     };
+    // Escapes may be those of a name that is not ASCII; the parser knows.
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_%".contains(&byte) || !byte.is_ascii();
     let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with(['-', '_'])
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || !byte.is_ascii())
+        (1..=63).contains(&label.len()) && !label.starts_with(['-', '_']) && label.bytes().all(allowed)
     };
     let Some((names, last)) = host.rsplit_once('.') else { return false };
     if !names.split('.').all(label) || !label(last) {
@@ -148,6 +147,11 @@ pub(super) fn is_bare(text: &str) -> bool {
     let name =
         last.starts_with("xn--") || (last.chars().count() > 1 && last.chars().all(char::is_alphabetic));
     address || (name && !FILES.iter().any(|file| file.eq_ignore_ascii_case(last)))
+}
+
+/// The port speaks for the scheme that is missing (cors-anywhere, parseURL).
+fn has_https_port(text: &str) -> bool {
+    text.split(['/', '?', '#']).next().is_some_and(|authority| authority.ends_with(":443"))
 }
 
 /// Extensions that a bare word may end in without being a host.
@@ -206,6 +210,7 @@ mod tests {
         check("//a/b", Some("https://a/b"));
         check("a.io/c", Some("http://a.io/c"));
         check("a.io:80/c", Some("http://a.io:80/c"));
+        check("a.io:443/c", Some("https://a.io:443/c"));
         check("10.0.0.1", Some("http://10.0.0.1"));
         check("/c d.png", Some("https://w.example:8/c d.png"));
         check("c/d.png", Some("https://w.example:8/c/d.png"));
