@@ -99,7 +99,9 @@ impl Escape {
                 _ => out.push(char),
             },
             Self::YamlPlain => match char {
-                '"' | '\'' | '#' | '{' | '}' | '[' | ']' | ',' | '|' | '>' | '*' | '!' | '`' | '\\' => percent(char, out),
+                '"' | '\'' | '#' | '{' | '}' | '[' | ']' | ',' | '|' | '>' | '*' | '!' | '`' | '\\' => {
+                    percent(char, out)
+                }
                 '%' | '@' | '&' | '?' if out.is_empty() => percent(char, out),
                 _ => out.push(char),
             },

@@ -4,6 +4,7 @@
 use crate::document::DocumentKind;
 use crate::document::reference::Reference;
 
+mod candidate;
 pub mod css;
 pub mod front_matter;
 pub mod html;
