@@ -1,4 +1,5 @@
-//! How fast references are found in HTML and CSS, and that hostile input takes time in proportion to its size.
+//! How fast references are found in HTML and CSS, and that hostile input takes time in proportion to its
+//! size.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -20,7 +21,7 @@ fn pages() -> Vec<Vec<u8>> {
     if !pages.is_empty() {
         return pages;
     }
-    let post = "<div class=\"post\" id=\"p1\"><p style=\"margin: 0\">Some words <b>in bold</b> and more of them.\n\
+    let post = "<div class=\"post\" id=\"p1\"><p style=\"margin: 0\">Some words <b>in bold</b> and more.\n\
         <img src=\"https://h.example/a.jpg?w=1&amp;h=2\" alt=\"a\"></p><a href=\"/next\">next</a></div>\n";
     vec![post.repeat(2000).into_bytes()]
 }

@@ -4,8 +4,8 @@
 //! holds the two against each other, on real pages and on random markup) but at a third of the speed or
 //! less when it has to look at every attribute, and it takes `noscript` for text.
 //!
-//! Read are the attributes of [`meaning`], `style` elements and attributes, and the contents of `template`
-//! and `noscript`. Comments, scripts, `textarea` and other raw text hold no references.
+//! Read are the attributes that `html/meaning.rs` knows, `style` elements and attributes, and the contents
+//! of `template` and `noscript`. Comments, scripts, `textarea` and other raw text hold no references.
 
 use std::ops::Range;
 
@@ -30,7 +30,8 @@ mod token;
 /// Finds what a whole document refers to.
 ///
 /// `found.links` gets every `a href` that may lead to an image: an absolute URL, or a relative one that
-/// holds the extension of an image. A link to an image often shows it only once it is unwrapped.
+/// holds the extension of an image. A link to an image often shows it only once it is unwrapped. There is
+/// also what a script will load (`data-src`) into an element that is no image, unless its extension tells.
 pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) {
     find_in(bytes, &[Span::new(0, bytes.len())], rules, found);
 }
@@ -150,18 +151,21 @@ impl<'a> Finder<'a> {
                         .filter_map(|url| value.reference(url, ReferenceKind::SrcsetCandidate, escapes)),
                 );
             }
-            Meaning::Lazy if text.contains("url(") => {
+            Meaning::Lazy | Meaning::LazyLink if text.contains("url(") => {
                 css::find_in_value(value, Escapes::of(Escape::Css).inside(Escape::Html), self.found);
             }
-            Meaning::Lazy if is_like_url(text) => self.image(value, 0..text.len()),
-            Meaning::Link if may_lead_to_image(text) => {
+            Meaning::Lazy if meaning::is_like_url(text) => self.image(value, 0..text.len()),
+            Meaning::LazyLink if meaning::is_like_url(text) && meaning::holds_image_extension(text) => {
+                self.image(value, 0..text.len());
+            }
+            Meaning::LazyLink | Meaning::Link if meaning::may_lead_to_image(text) => {
                 let escapes = Escapes::of(Escape::Html);
                 let link = value.reference(0..text.len(), ReferenceKind::HtmlAttribute, escapes);
                 self.found.links.extend(link);
             }
             Meaning::Style => self.style(value, Some(Escape::Html)),
             Meaning::Base if self.found.base.is_none() => self.found.base = Some(text.trim().to_owned()),
-            Meaning::Lazy | Meaning::Link | Meaning::Base | Meaning::Nothing => {}
+            Meaning::Lazy | Meaning::LazyLink | Meaning::Link | Meaning::Base | Meaning::Nothing => {}
         }
     }
 
@@ -174,23 +178,6 @@ impl<'a> Finder<'a> {
         let escapes = Escapes::of(Escape::Css);
         css::find_in(text, within.map_or(escapes, |outer| escapes.inside(outer)), self.found);
     }
-}
-
-/// Scripts keep all kinds of things in attributes: colours, numbers, JSON. A URL is one word with a slash
-/// or an extension.
-fn is_like_url(text: &str) -> bool {
-    let text = text.trim_ascii();
-    !text.starts_with(['{', '[', '<'])
-        && !text.bytes().any(|byte| byte.is_ascii_whitespace())
-        && (text.contains('/') || meaning::holds_image_extension(text))
-}
-
-fn may_lead_to_image(url: &str) -> bool {
-    let url = url.trim_ascii_start();
-    let starts_with = |start: &str| {
-        url.as_bytes().get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start.as_bytes()))
-    };
-    ["//", "http://", "https://"].into_iter().any(starts_with) || meaning::holds_image_extension(url)
 }
 
 #[cfg(test)]
@@ -400,6 +387,7 @@ mod tests {
         }
         check("<img data-srcset='//h/a 1x, //h/b 2x' data-lazy-srcset=//h/c>", &["//h/a", "//h/b", "//h/c"]);
         check("<div data-bg='url(&quot;//h/a&quot;)' data-src=a.png data-url=b.png>", &["//h/a", "a.png"]);
+        check("<a data-src=//h/a.png data-bg=//h/b><div data-src=//h/c>", &["//h/a.png", "//h/b"]);
         check("<div data-bg=#fff data-image='{\"a\":\"/b.png\"}' data-lazy=true data-img='a / b'>", &[]);
         for element in ["iframe", "script", "audio", "video", "track", "embed"] {
             check(&format!("<{element} data-src=//h/a.png></{element}>"), &[]);
@@ -474,19 +462,24 @@ mod tests {
             None,
         );
         check("<a href=../a.jpg><a href=../a.html><a href=#a><a href=mailto:a@b.c>", &["../a.jpg"], None);
-        check("<a href='#' data-src='//h/a'><a data-src='#video'>", &["//h/a"], None);
+        check(
+            "<a href='#' data-src='//h/a'><a data-src='#video'><div data-src=//h/b.js>",
+            &["//h/a", "//h/b.js"],
+            None,
+        );
         check("<base target=x><base href=' https://h/&amp; '><base href=b>", &[], Some("https://h/&"));
         check("<svg><a href=//h/a></a><base href=a>", &["//h/a"], None);
     }
 
     #[test]
     fn pieces_are_read_on_their_own() {
-        let html = b"<img src=a.png> <img src='b.png> '<img src=c.png> <picture> <source src=d> <!-- <img src=e.png>";
+        let html =
+            b"<img src=a.png> <img src='b.png> '<img src=c.png> <picture> <source src=d> <!-- <img src=e>";
         let mut found = Found::default();
-        let pieces = [(0, 15), (16, 33), (34, 49), (50, 59), (60, 74), (75, 79), (80, 95)]
+        let pieces = [(0, 15), (16, 33), (34, 49), (50, 59), (60, 74), (75, 79), (80, 91)]
             .map(|(start, end)| Span::new(start, end));
         find_in(html, &pieces, &Rules::default(), &mut found);
         let raw: Vec<_> = found.references.iter().map(|found| &html[found.span.range()]).collect();
-        assert_eq!(raw, [&b"a.png"[..], b"c.png", b"d", b"e.png"]);
+        assert_eq!(raw, [&b"a.png"[..], b"c.png", b"d", b"e"]);
     }
 }

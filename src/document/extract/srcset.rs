@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Where the URL of each candidate of `text` stands, in order. A candidate that has a descriptor that no browser understands is left
-/// out, since none loads it.
+/// Where the URL of each candidate of `text` stands, in order. A candidate that has a descriptor that no
+/// browser understands is left out, since none loads it.
 pub fn candidates(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -170,11 +170,12 @@ mod tests {
         for descriptors in valid.split('|') {
             check(&format!("a {descriptors}, b"), &["a", "b"]);
         }
-        let invalid = "foo|foo foo|foo 1x|foo 1x foo|foo 1w|foo 1w foo|1x 1x|1w 1w|1w 1x|1x 1w|1h 1h|1h 1x|1h 1w 1x\
-            |1x 1w 1h|1h|1h foo|foo 1h|0w|-1w|1w -1w|1.0w|1w 1.0w|1e0w|1w 1e0w|1www|1w 1www|+1w|1w +1w|1W|1w 1W\
-            |Infinityw|1w Infinityw|NaNw|1w NaNw|0x1w|0X1w|1\u{1}w|1\u{a0}w|1\u{2003}w|\u{a0}1w|\u{feff}1w|1x -0x\
-            |-1x|1x -1x|-x|.x|-.x|1.x|1x 1.5e1x|1x 1e1.5x|1x 1.0x|+1x|1X|Infinityx|NaNx|0x1x|0X1x|1\u{1}x|x|w|h\
-            |1w 0h|1w -1h|1w 1.0h|1w 1e0h|1w 1hhh|1w +1h|1w 1H|1w Infinityh|1w NaNh|0x1h|1w 1\u{1}h|1w \u{a0}1h|-.5x|é";
+        let invalid = "foo|foo foo|foo 1x|foo 1x foo|foo 1w|foo 1w foo|1x 1x|1w 1w|1w 1x|1x 1w|1h 1h|1h 1x\
+            |1h 1w 1x|1x 1w 1h|1h|1h foo|foo 1h|0w|-1w|1w -1w|1.0w|1w 1.0w|1e0w|1w 1e0w|1www|1w 1www\
+            |+1w|1w +1w|1W|1w 1W|Infinityw|1w Infinityw|NaNw|1w NaNw|0x1w|0X1w|1\u{1}w|1\u{a0}w\
+            |1\u{2003}w|\u{a0}1w|\u{feff}1w|1x -0x|-1x|1x -1x|-x|.x|-.x|1.x|1x 1.5e1x|1x 1e1.5x\
+            |1x 1.0x|+1x|1X|Infinityx|NaNx|0x1x|0X1x|1\u{1}x|x|w|h|1w 0h|1w -1h|1w 1.0h|1w 1e0h\
+            |1w 1hhh|1w +1h|1w 1H|1w Infinityh|1w NaNh|0x1h|1w 1\u{1}h|1w \u{a0}1h|-.5x|é";
         for descriptors in invalid.split('|') {
             check(&format!("a {descriptors}, b"), &["b"]);
         }

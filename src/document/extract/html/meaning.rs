@@ -17,6 +17,8 @@ pub(super) enum Meaning {
     Srcset,
     /// Most likely the URL of an image, or CSS with one; else anything at all.
     Lazy,
+    /// The same where it stands on an element that is no image: an image for sure only by its extension.
+    LazyLink,
     /// Where a link leads, perhaps to an image.
     Link,
     /// The declarations of a style sheet.
@@ -52,7 +54,9 @@ impl Place<'_> {
     pub(super) fn meaning(self, tag: &Tag, attribute: &Attribute) -> Meaning {
         let meaning = match attribute.key {
             Key::Style => Meaning::Style,
-            Key::Lazy | Key::LazyImg | Key::LazySrcset | Key::LazyPoster => self.lazy(tag, attribute.key),
+            Key::LazyImage | Key::LazySrc | Key::LazyImgSrc | Key::LazySrcset | Key::LazyPoster => {
+                self.lazy(tag, attribute.key)
+            }
             key if self.is_html => self.html(tag, key, attribute),
             Key::Href => match tag.element {
                 Element::A => Meaning::Link,
@@ -99,9 +103,11 @@ impl Place<'_> {
             (Key::LazyPoster, _) => Meaning::Lazy,
             (_, element) if NO_IMAGES.contains(&element) || is_of_media => Meaning::Nothing,
             (Key::LazySrcset, _) => Meaning::Srcset,
-            // a gallery's way to say where the link leads
-            (Key::Lazy, Element::A) => Meaning::Link,
-            (Key::Lazy, _) | (Key::LazyImg, Element::Img | Element::AmpImage) => Meaning::Lazy,
+            (Key::LazyImage, _) => Meaning::Lazy,
+            (Key::LazySrc | Key::LazyImgSrc, Element::Img | Element::AmpImage) => Meaning::Lazy,
+            (Key::LazySrc, Element::Image | Element::Input | Element::Source) => Meaning::Lazy,
+            // the image of a gallery or a background, but as well a script, a video or a page
+            (Key::LazySrc, _) => Meaning::LazyLink,
             _ => Meaning::Nothing,
         }
     }
@@ -199,6 +205,24 @@ pub(super) fn holds_image_extension(text: &str) -> bool {
         let len = rest.iter().take(6).take_while(|byte| byte.is_ascii_alphanumeric()).count();
         EXTENSIONS.iter().any(|extension| rest[..len].eq_ignore_ascii_case(extension.as_bytes()))
     })
+}
+
+/// Scripts keep all kinds of things in attributes: colours, numbers, JSON. A URL is one word with a slash
+/// or an extension.
+pub(super) fn is_like_url(text: &str) -> bool {
+    let text = text.trim_ascii();
+    !text.starts_with(['{', '[', '<'])
+        && !text.bytes().any(|byte| byte.is_ascii_whitespace())
+        && (text.contains('/') || holds_image_extension(text))
+}
+
+/// Whether a link may lead to an image: it is absolute, or holds the extension of one.
+pub(super) fn may_lead_to_image(url: &str) -> bool {
+    let url = url.trim_ascii_start();
+    let starts_with = |start: &str| {
+        url.as_bytes().get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    ["//", "http://", "https://"].into_iter().any(starts_with) || holds_image_extension(url)
 }
 
 #[cfg(test)]
