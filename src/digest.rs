@@ -41,7 +41,7 @@ impl Digest {
 }
 
 /// Hashes bytes as they pass by.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {

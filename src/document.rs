@@ -3,12 +3,15 @@
 //! Pure: bytes and values in, values out. No disk, network, clock or waiting.
 //! Documents are bytes in any ASCII-compatible encoding; nothing here needs UTF-8.
 
+pub mod decoded;
+pub mod diff;
 pub mod escape;
 pub mod extract;
 pub mod json;
 pub mod reference;
 pub mod shadow;
 pub mod span;
+pub mod splice;
 
 /// How a document's bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,1 +1,199 @@
-//! Stub.
+//! One GET, streamed, and never to an address that must not be asked.
+//!
+//! [`Fetcher`] follows redirects itself, so that each hop passes the [`guard`] anew, and hands out the body
+//! of the final 200 chunk by chunk within the limits of size and time. Nothing here repeats or spaces
+//! requests: [`source`] says whom to ask, [`pace`] how often, [`retry`] when again; the caller puts them
+//! together. Environment proxies and cookies are never used. What the bytes are is for others to judge.
+
+pub mod address;
+mod answer;
+mod client;
+mod coding;
+mod error;
+pub mod guard;
+mod options;
+pub mod pace;
+mod port;
+mod reason;
+mod resolve;
+pub mod retry;
+mod route;
+pub mod source;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Response, StatusCode};
+use tokio::time::{Instant, timeout};
+use url::{Host, Url};
+
+use answer::Limits;
+use client::Clients;
+use error::shortened;
+use guard::{Guard, Refusal};
+use resolve::Resolver;
+use route::Routes;
+
+pub use answer::{Answer, Received};
+pub use client::SetupError;
+pub use error::Error;
+pub use options::Options;
+pub use port::Ports;
+pub use reason::{ParseError, Reason};
+
+/// Fetches, and keeps connections open in between. Made once and shared by reference.
+pub struct Fetcher {
+    options: Options,
+    guard: Arc<Guard>,
+    routes: Routes,
+    resolver: Resolver,
+    clients: Clients,
+}
+
+/// What a request says besides what every request says.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    /// Sent without fragment and credentials, and not over http when it is https itself.
+    pub referer: Option<Url>,
+}
+
+impl Fetcher {
+    /// Makes a fetcher that keeps to `options`. Needs a Tokio runtime only once it fetches.
+    ///
+    /// # Errors
+    /// An option that cannot be used.
+    pub fn new(options: Options) -> Result<Self, SetupError> {
+        let routes = Routes::new(&options.connect_to).map_err(|host| SetupError::Host { host })?;
+        if let Some(template) = options.proxies.iter().find(|template| !source::is_template(template)) {
+            return Err(SetupError::Proxy { template: template.clone() });
+        }
+        let entry = |(host, answers): (&String, &Vec<IpAddr>)| {
+            let name = route::host(host).ok_or_else(|| SetupError::Host { host: host.clone() })?;
+            Ok((name, answers.clone()))
+        };
+        let table = options.resolve.iter().map(entry).collect::<Result<HashMap<_, _>, SetupError>>()?;
+        let guard = Arc::new(Guard {
+            allow: options.allow_networks.clone(),
+            deny: options.deny_networks.clone(),
+            ports: options.ports.clone(),
+            named: table.keys().chain(routes.hosts()).cloned().collect(),
+        });
+        let resolver = Resolver { guard: guard.clone(), table: Arc::new(table), lookup: resolve::system() };
+        let clients = Clients::new(&options, resolver.clone(), routes.targets())?;
+        Ok(Self { options, guard, routes, resolver, clients })
+    }
+
+    /// Asks for `url` and follows where it leads. The answer is always a 200.
+    ///
+    /// # Errors
+    /// Any [`Error`] but those that only a body can make.
+    pub async fn get(&self, url: &Url, headers: &Headers) -> Result<Answer, Error> {
+        let deadline = Instant::now() + self.options.timeout;
+        let mut url = url.clone();
+        url.set_fragment(None);
+        let mut hops = Vec::new();
+        loop {
+            let response = self.ask(&url, headers, hops.len(), deadline).await?;
+            let Some(next) = next_hop(&response, &url)? else {
+                return match response.status() {
+                    StatusCode::OK => Answer::new(response, url, hops, Limits::new(&self.options, deadline)),
+                    status => Err(Error::Status { status, retry_after: retry::after(response.headers()) }),
+                };
+            };
+            hops.push(std::mem::replace(&mut url, next));
+            if hops.len() > self.options.max_redirects || hops.contains(&url) {
+                return Err(Error::Redirects { url: shortened(url.as_str()) });
+            }
+        }
+    }
+
+    /// One request to one hop, as far as the head of the answer.
+    async fn ask(
+        &self,
+        url: &Url,
+        headers: &Headers,
+        hop: usize,
+        deadline: Instant,
+    ) -> Result<Response, Error> {
+        let blocked = |refusal: Refusal| Error::Blocked { url: shortened(url.as_str()), hop, refusal };
+        self.guard.check_url(url).map_err(blocked)?;
+        let target = self.routes.find(url);
+        let (client, sent, host) = match target {
+            None => (self.clients.guarded(), url.clone(), None),
+            Some(target) => {
+                self.check_known_answers(url, hop)?;
+                let (sent, host) = route::redirected(url, target);
+                (self.clients.pinned(target, host.is_some()), sent, host)
+            }
+        };
+        let mut request = client.get(sent);
+        if let Some(host) = host {
+            request = request.header(header::HOST, host);
+        }
+        if let Some(referer) = headers.referer.as_ref().and_then(|referer| told(referer, url)) {
+            request = request.header(header::REFERER, referer.as_str());
+        }
+        let patience = self.options.connect_timeout + self.options.idle_timeout;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let response = timeout(left.min(patience), request.send()).await.map_err(|_| Error::Timeout {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            limit: if left <= patience { self.options.timeout } else { self.options.idle_timeout },
+        })?;
+        let response =
+            response.map_err(|error| Error::from_client(error, url, hop, self.options.connect_timeout))?;
+        if target.is_none()
+            && let Some(peer) = response.remote_addr()
+        {
+            self.guard.check_address(peer.ip()).map_err(blocked)?;
+        }
+        Ok(response)
+    }
+
+    /// Where `connect_to` decides where a name is, the operator's own answers for it are judged nonetheless.
+    fn check_known_answers(&self, url: &Url, hop: usize) -> Result<(), Error> {
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        match self.resolver.known(name) {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err(resolve::Error::Refused(refusal))) => {
+                Err(Error::Blocked { url: shortened(url.as_str()), hop, refusal })
+            }
+            Some(Err(resolve::Error::Unknown { name, .. })) => Err(Error::Dns { host: name, source: None }),
+        }
+    }
+}
+
+/// Where a redirect leads, or `None` if the answer is none. Other than 301, 302, 303, 307 and 308 nothing is
+/// followed, and `Refresh` never.
+fn next_hop(response: &Response, url: &Url) -> Result<Option<Url>, Error> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
+    let location = location_text(location);
+    let mut next = url.join(&location).map_err(|_| Error::BadRedirect { location: shortened(&location) })?;
+    next.set_fragment(None);
+    Ok(Some(next))
+}
+
+/// A `Location` as text. Bytes in another encoding than UTF-8 go back to the server as they came,
+/// percent-encoded.
+fn location_text(location: &HeaderValue) -> String {
+    match std::str::from_utf8(location.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => percent_encoding::percent_encode(location.as_bytes(), &percent_encoding::AsciiSet::EMPTY)
+            .to_string(),
+    }
+}
+
+/// What of `referer` the server of `url` may be told (RFC 9110 section 10.1.3).
+fn told(referer: &Url, url: &Url) -> Option<Url> {
+    let mut told = referer.clone();
+    told.set_fragment(None);
+    let bare = told.set_username("").and_then(|()| told.set_password(None));
+    (bare.is_ok() && (referer.scheme() != "https" || url.scheme() == "https")).then_some(told)
+}
+
+#[cfg(test)]
+mod tests;

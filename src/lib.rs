@@ -13,9 +13,19 @@
 //!
 //! [`ops`] walks that road, one file a use case; [`cli`] and [`config`] are the front door.
 
+pub mod blob;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod crawl;
+pub mod demo;
 pub mod digest;
 pub mod document;
 pub mod fetch;
 pub mod files;
 pub mod media;
+pub mod ops;
 pub mod origin;
+pub mod resolve;
+pub mod rewrite;
+pub mod store;

@@ -1,0 +1,578 @@
+//! What came from where, and what each document said before.
+//!
+//! SQLite in WAL mode with `synchronous=FULL`: what [`Catalog::record`] acknowledged survives a power cut.
+//! Nothing outside this module knows of SQLite. The catalog has not heard of the store's folder or of
+//! the network; it takes and gives values. Calls are short and block; callers that wait on many other
+//! things make them from a blocking thread.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use crate::blob::BlobName;
+use crate::catalog::journal::{Journal, Line};
+use crate::catalog::record::Recorder;
+use crate::digest::Digest;
+use crate::files;
+use crate::media::MediaType;
+use crate::origin::OriginUrl;
+
+mod edits;
+pub mod journal;
+mod record;
+mod report;
+
+pub use report::{HostRow, RunRow, Totals};
+
+const SCHEMA: &str = include_str!("catalog/schema.sql");
+/// `PRAGMA user_version` of the schema above.
+const VERSION: i64 = 1;
+/// How long a writer waits for another process's transaction.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// What can go wrong with the catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL of the configuration names no SQLite file.
+    #[error("`{url}` is no catalog: `sqlite:` and a path are needed")]
+    Url {
+        /// As configured.
+        url: String,
+    },
+    /// Written by a later program.
+    #[error(
+        "the catalog `{path}` is of version {found}, and this program knows {VERSION} only: use a newer imgkeep"
+    )]
+    Version {
+        /// The database file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+    },
+    /// SQLite said no.
+    #[error("the catalog `{path}` could not be used")]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The journal could not be written.
+    #[error(transparent)]
+    Files(#[from] files::Error),
+    /// A row does not hold what this program wrote.
+    #[error("the catalog `{path}` is damaged: {what}")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// Which row, and how.
+        what: String,
+    },
+}
+
+/// One database; two connections, so that a reader never waits for a writer.
+#[derive(Debug)]
+pub struct Catalog {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+    journal: PathBuf,
+}
+
+/// The first 16 bytes of the SHA-256 of an origin URL: what the catalog finds it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OriginKey([u8; 16]);
+
+impl OriginKey {
+    /// The key of `origin`.
+    #[must_use]
+    pub fn of(origin: &OriginUrl) -> Self {
+        let digest = Digest::of(origin.as_str().as_bytes());
+        Self(digest.as_bytes()[..16].try_into().expect("a digest has 32 bytes"))
+    }
+}
+
+/// A run of a command that changes something; `restore --run` names it.
+#[derive(Debug)]
+pub struct Run {
+    /// Its public name: the time it started and four random hex digits.
+    pub name: String,
+    /// Made with the first batch that has something to remember.
+    journal: Mutex<Option<Journal>>,
+}
+
+/// What an origin gave at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The image's own URL.
+    pub origin: String,
+    /// Milliseconds since 1970.
+    pub taken: i64,
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Extension of the media type.
+    pub extension: String,
+    /// Length of the bytes.
+    pub bytes: u64,
+    /// Pixels, where the format says.
+    pub width: Option<u32>,
+    /// Pixels, where the format says.
+    pub height: Option<u32>,
+    /// The rung of the ladder that gave the bytes.
+    pub source: String,
+    /// Where the bytes came from, after redirects, if not from the origin's own URL.
+    pub url: Option<String>,
+    /// Validator (RFC 9110, section 8.8.3).
+    pub etag: Option<String>,
+    /// Validator (RFC 9110, section 8.8.2).
+    pub last_modified: Option<String>,
+}
+
+/// One try to get an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// The rung of the ladder.
+    pub source: String,
+    /// What was asked for.
+    pub url: String,
+    /// A word of the closed list.
+    pub reason: String,
+    /// The same for a person.
+    pub detail: String,
+}
+
+/// Why an origin has no copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The image's own URL.
+    pub origin: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// The reason that counts: the origin's own, or that of the last rung.
+    pub reason: String,
+    /// The same for a person.
+    pub detail: String,
+    /// Every try of the run, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One kept link in a document, and the bytes that stood there before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLink {
+    /// Offset of the link in the document that holds the kept links.
+    pub start: usize,
+    /// Length of the link's text.
+    pub len: usize,
+    /// What it points at.
+    pub blob: BlobName,
+    /// What stood there: the bytes, which need not be text.
+    #[serde(with = "as_text")]
+    pub original: Vec<u8>,
+    /// Name of the run that wrote it.
+    pub run: String,
+}
+
+/// A document before and after; enough to put every span back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewrite {
+    /// Relative to the store's folder where possible, as bytes of the path.
+    #[serde(with = "as_text")]
+    pub document: Vec<u8>,
+    /// Digest with every span put back.
+    pub before: Digest,
+    /// Digest with every kept link in place.
+    pub after: Digest,
+    /// mtime of the document before, nanoseconds since 1970.
+    pub mtime: i64,
+    /// Sorted by `start`, disjoint.
+    pub links: Vec<KeptLink>,
+}
+
+/// A document as it was last seen: enough to know that nothing is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Identity of the file; empty while its rewrite is not confirmed.
+    pub stat: Vec<u8>,
+    /// What the plan depended on.
+    pub plan: [u8; 8],
+    /// How many references there were, by what became of them.
+    pub counts: Counts,
+}
+
+/// References of one document, or of a whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Remote references and kept links.
+    pub found: u64,
+    /// Of these, the ones behind a wrapper.
+    pub proxied: u64,
+    /// Kept and pointed at.
+    pub archived: u64,
+    /// Not to be had.
+    pub failed: u64,
+    /// Left alone on purpose.
+    pub skipped: u64,
+}
+
+/// What one transaction records before documents are replaced.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// New copies.
+    pub snapshots: Vec<Snapshot>,
+    /// Origins without a copy.
+    pub failures: Vec<Failure>,
+    /// Documents about to be replaced.
+    pub rewrites: Vec<Rewrite>,
+    /// Documents that are done, with the identity of their files.
+    pub seen: Vec<(Vec<u8>, Seen)>,
+}
+
+impl Batch {
+    /// Whether there is nothing to record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.snapshots.is_empty()
+            && self.failures.is_empty()
+            && self.rewrites.is_empty()
+            && self.seen.is_empty()
+    }
+}
+
+impl Catalog {
+    /// Opens the catalog at `url` (`sqlite:<path>`), and makes it if there is none. Its journal is in the
+    /// folder `journal`.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Version`], or what SQLite says.
+    pub fn open(url: &str, journal: &Path) -> Result<Self, Error> {
+        let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else {
+            return Err(Error::Url { url: url.to_owned() });
+        };
+        let sqlite = |source| Error::Sqlite { path: path.clone(), source };
+        let writer = connect(&path).map_err(sqlite)?;
+        let found: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+        if found > VERSION {
+            return Err(Error::Version { path, found });
+        }
+        let reader = connect(&path).map_err(sqlite)?;
+        let catalog = Self {
+            path,
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            journal: journal.to_owned(),
+        };
+        if found < VERSION {
+            catalog.create().map_err(|source| catalog.sqlite(source))?;
+        }
+        Ok(catalog)
+    }
+
+    fn create(&self) -> rusqlite::Result<()> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been first.
+        if transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? < VERSION {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        transaction.commit()
+    }
+
+    /// Starts a run of `command`.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn begin_run(&self, command: &str) -> Result<Run, Error> {
+        let now = jiff::Timestamp::now();
+        let name = format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..));
+        self.writer()
+            .execute(
+                "INSERT INTO runs (name, command, started) VALUES (?1, ?2, ?3)",
+                params![name, command, now.as_millisecond()],
+            )
+            .map_err(|source| self.sqlite(source))?;
+        Ok(Run { name, journal: Mutex::new(None) })
+    }
+
+    /// Records a batch of `run`, durably and as a whole: in the journal first, then in the catalog.
+    ///
+    /// # Errors
+    /// What the disk or SQLite says; nothing of the batch is then in the catalog.
+    pub fn record(&self, run: &Run, batch: &Batch) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let snapshots = batch.snapshots.iter().cloned().map(Line::Snapshot);
+        let lines: Vec<Line> = snapshots.chain(batch.rewrites.iter().cloned().map(Line::Rewrite)).collect();
+        if !lines.is_empty() {
+            let mut journal = run.journal.lock().expect("no holder of the journal panics");
+            match &mut *journal {
+                Some(journal) => journal.append(&lines)?,
+                none => none.insert(Journal::create(&self.journal, &run.name)?).append(&lines)?,
+            }
+        }
+        self.write(batch).map_err(|source| self.sqlite(source))
+    }
+
+    fn write(&self, batch: &Batch) -> rusqlite::Result<()> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Recorder::new(&transaction).batch(batch)?;
+        transaction.commit()
+    }
+
+    /// The newest copy of an origin.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn kept(&self, origin: OriginKey) -> Result<Option<BlobName>, Error> {
+        let reader = self.reader();
+        let mut query = reader
+            .prepare_cached(
+                "SELECT digest, extension FROM snapshots JOIN blobs ON blobs.id = blob
+                 WHERE origin = ?1 ORDER BY taken DESC LIMIT 1",
+            )
+            .map_err(|source| self.sqlite(source))?;
+        let row = query
+            .query_row([origin.0], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?)))
+            .optional()
+            .map_err(|source| self.sqlite(source))?;
+        row.map(|(digest, extension)| self.blob_name(digest, &extension)).transpose()
+    }
+
+    /// Every copy that an origin gave, the newest first.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn snapshots_of(&self, origin: OriginKey) -> Result<Vec<Digest>, Error> {
+        let reader = self.reader();
+        let collect = || -> rusqlite::Result<Vec<Digest>> {
+            let mut query = reader.prepare_cached(
+                "SELECT digest FROM snapshots JOIN blobs ON blobs.id = blob WHERE origin = ?1 ORDER BY taken DESC",
+            )?;
+            query.query_map([origin.0], |row| row.get(0).map(Digest::from_bytes))?.collect()
+        };
+        collect().map_err(|source| self.sqlite(source))
+    }
+
+    /// Whether a blob of this digest is known.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn knows(&self, digest: Digest) -> Result<bool, Error> {
+        let reader = self.reader();
+        let mut query = reader
+            .prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")
+            .map_err(|source| self.sqlite(source))?;
+        query.exists([digest.as_bytes()]).map_err(|source| self.sqlite(source))
+    }
+
+    /// Origins that gave this blob, the earliest first: what a link to it may be put back to when the
+    /// document's own record does not say.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn origins_of(&self, digest: Digest) -> Result<Vec<String>, Error> {
+        let reader = self.reader();
+        let collect = || -> rusqlite::Result<Vec<String>> {
+            let mut query = reader.prepare_cached(
+                "SELECT url FROM blobs JOIN snapshots ON blob = blobs.id JOIN origins ON key = origin
+                 WHERE digest = ?1 ORDER BY taken",
+            )?;
+            query.query_map([digest.as_bytes()], |row| row.get(0))?.collect()
+        };
+        collect().map_err(|source| self.sqlite(source))
+    }
+
+    /// Every document's last sight, by path.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn documents(&self) -> Result<HashMap<Box<[u8]>, Seen>, Error> {
+        let reader = self.reader();
+        let collect = || -> rusqlite::Result<HashMap<Box<[u8]>, Seen>> {
+            let count: i64 = reader.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
+            let mut documents = HashMap::with_capacity(usize::try_from(count).unwrap_or(0));
+            let mut query = reader.prepare(
+                "SELECT path, stat, plan, found, proxied, archived, failed, skipped FROM documents",
+            )?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let seen = Seen {
+                    stat: row.get(1)?,
+                    plan: row.get(2)?,
+                    counts: Counts {
+                        found: row.get(3)?,
+                        proxied: row.get(4)?,
+                        archived: row.get(5)?,
+                        failed: row.get(6)?,
+                        skipped: row.get(7)?,
+                    },
+                };
+                documents.insert(row.get_ref(0)?.as_blob()?.into(), seen);
+            }
+            Ok(documents)
+        };
+        collect().map_err(|source| self.sqlite(source))
+    }
+
+    /// The rewrites of a document, the newest first.
+    ///
+    /// # Errors
+    /// What SQLite says, or [`Error::Damaged`].
+    pub fn rewrites(&self, document: &[u8]) -> Result<Vec<Rewrite>, Error> {
+        self.rewrites_where("path = ?1", document)
+    }
+
+    /// Rewrites that ended in these very bytes, wherever the document was then: it may have been moved since.
+    ///
+    /// # Errors
+    /// As [`Self::rewrites`].
+    pub fn rewrites_to(&self, after: Digest) -> Result<Vec<Rewrite>, Error> {
+        self.rewrites_where("after = ?1", after.as_bytes())
+    }
+
+    fn rewrites_where(&self, condition: &str, value: &[u8]) -> Result<Vec<Rewrite>, Error> {
+        let reader = self.reader();
+        let select = || -> rusqlite::Result<Vec<Packed>> {
+            let mut query = reader.prepare_cached(&format!(
+                "SELECT path, after, before, mtime, edits
+                 FROM rewrites JOIN documents ON documents.id = document WHERE {condition}
+                 ORDER BY rewrites.id DESC",
+            ))?;
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(Packed {
+                    document: row.get(0)?,
+                    after: row.get(1)?,
+                    before: row.get(2)?,
+                    mtime: row.get(3)?,
+                    edits: row.get(4)?,
+                })
+            };
+            query.query_map([value], row)?.collect()
+        };
+        let packed = select().map_err(|source| self.sqlite(source))?;
+        packed.into_iter().map(|row| self.unpack(&reader, row)).collect()
+    }
+
+    fn unpack(&self, reader: &Connection, packed: Packed) -> Result<Rewrite, Error> {
+        let damaged =
+            || self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&packed.document)));
+        let rows = edits::unpack(&packed.edits).map_err(|_| damaged())?;
+        let look_up = |row: edits::Row| -> Result<KeptLink, Error> {
+            let (digest, extension) = reader
+                .prepare_cached("SELECT digest, extension FROM blobs WHERE id = ?1")
+                .and_then(|mut query| {
+                    query.query_row([row.blob], |row| {
+                        Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?))
+                    })
+                })
+                .map_err(|source| self.sqlite(source))?;
+            let run = reader
+                .prepare_cached("SELECT name FROM runs WHERE id = ?1")
+                .and_then(|mut query| query.query_row([row.run], |row| row.get(0)))
+                .map_err(|source| self.sqlite(source))?;
+            let blob = self.blob_name(digest, &extension)?;
+            Ok(KeptLink { start: row.start, len: row.len, blob, original: row.original, run })
+        };
+        Ok(Rewrite {
+            before: Digest::from_bytes(packed.before),
+            after: Digest::from_bytes(packed.after),
+            mtime: packed.mtime,
+            links: rows.into_iter().map(look_up).collect::<Result<_, _>>()?,
+            document: packed.document,
+        })
+    }
+
+    /// Forgets that a document was seen, so that the next run reads it; its way back stays.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn forget(&self, documents: &[Vec<u8>]) -> Result<(), Error> {
+        let mut writer = self.writer();
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = writer.transaction()?;
+            for path in documents {
+                transaction
+                    .prepare_cached(
+                        "UPDATE documents SET stat = x'', found = 0, proxied = 0, archived = 0, failed = 0, skipped = 0
+                         WHERE path = ?1",
+                    )?
+                    .execute([path])?;
+            }
+            transaction.commit()
+        };
+        write().map_err(|source| self.sqlite(source))
+    }
+
+    fn blob_name(&self, digest: [u8; 32], extension: &str) -> Result<BlobName, Error> {
+        let media_type = MediaType::from_extension(extension);
+        let media_type =
+            media_type.ok_or_else(|| self.damaged(format!("a blob has the extension `{extension}`")))?;
+        Ok(BlobName { digest: Digest::from_bytes(digest), media_type })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().expect("no holder of the connection panics")
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().expect("no holder of the connection panics")
+    }
+
+    fn sqlite(&self, source: rusqlite::Error) -> Error {
+        Error::Sqlite { path: self.path.clone(), source }
+    }
+
+    fn damaged(&self, what: String) -> Error {
+        Error::Damaged { path: self.path.clone(), what }
+    }
+}
+
+/// A row of `rewrites`, as it is kept.
+struct Packed {
+    document: Vec<u8>,
+    after: [u8; 32],
+    before: [u8; 32],
+    mtime: i64,
+    edits: Vec<u8>,
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Bytes as text in JSON: UTF-8 as it is, anything else as base64 after a NUL, which no UTF-8 URL or path starts with.
+mod as_text {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !text.starts_with('\0') => serializer.serialize_str(text),
+            _ => serializer.serialize_str(&format!("\0{}", BASE64_STANDARD.encode(bytes))),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.strip_prefix('\0') {
+            Some(encoded) => BASE64_STANDARD.decode(encoded).map_err(serde::de::Error::custom),
+            None => Ok(text.into_bytes()),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Writes a batch inside one transaction.
+
+use std::collections::HashMap;
+
+use rusqlite::{Transaction, params};
+
+use crate::catalog::{Batch, Counts, Failure, Rewrite, Seen, Snapshot, edits};
+use crate::digest::Digest;
+
+/// One transaction; looks each row id up once.
+pub(super) struct Recorder<'a> {
+    transaction: &'a Transaction<'a>,
+    blobs: HashMap<Digest, i64>,
+    runs: HashMap<String, i64>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(transaction: &'a Transaction<'a>) -> Self {
+        Self { transaction, blobs: HashMap::new(), runs: HashMap::new() }
+    }
+
+    pub(super) fn batch(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        for snapshot in &batch.snapshots {
+            self.snapshot(snapshot)?;
+        }
+        for failure in &batch.failures {
+            self.failure(failure)?;
+        }
+        for rewrite in &batch.rewrites {
+            self.rewrite(rewrite)?;
+        }
+        for (path, seen) in &batch.seen {
+            self.seen(path, seen)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) -> rusqlite::Result<()> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO blobs (digest, extension, bytes, width, height) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (digest) DO NOTHING",
+            )?
+            .execute(params![
+                snapshot.digest.as_bytes(),
+                snapshot.extension,
+                snapshot.bytes,
+                snapshot.width,
+                snapshot.height
+            ])?;
+        let blob = self.blob(snapshot.digest)?;
+        let key = self.origin(&snapshot.origin)?;
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO snapshots (origin, taken, blob, source, url, etag, last_modified)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                key,
+                snapshot.taken,
+                blob,
+                snapshot.source,
+                snapshot.url,
+                snapshot.etag,
+                snapshot.last_modified
+            ])?;
+        self.transaction.prepare_cached("DELETE FROM failures WHERE origin = ?1")?.execute([key])?;
+        Ok(())
+    }
+
+    fn failure(&mut self, failure: &Failure) -> rusqlite::Result<()> {
+        let key = self.origin(&failure.origin)?;
+        let attempts =
+            serde_json::to_string(&failure.attempts).expect("attempts are plain strings and numbers");
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO failures (origin, at, reason, detail, attempts) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![key, failure.at, failure.reason, failure.detail, attempts])?;
+        Ok(())
+    }
+
+    fn origin(&self, url: &str) -> rusqlite::Result<[u8; 16]> {
+        let key: [u8; 16] =
+            Digest::of(url.as_bytes()).as_bytes()[..16].try_into().expect("a digest has 32 bytes");
+        self.transaction
+            .prepare_cached("INSERT INTO origins (key, url) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")?
+            .execute(params![key, url])?;
+        Ok(key)
+    }
+
+    fn rewrite(&mut self, rewrite: &Rewrite) -> rusqlite::Result<()> {
+        let document = self.document(&rewrite.document)?;
+        let rows = rewrite
+            .links
+            .iter()
+            .map(|link| {
+                Ok(edits::Row {
+                    start: link.start,
+                    len: link.len,
+                    blob: self.blob(link.blob.digest)?,
+                    run: self.run(&link.run)?,
+                    original: link.original.clone(),
+                })
+            })
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO rewrites (document, after, before, mtime, edits) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                document,
+                rewrite.after.as_bytes(),
+                rewrite.before.as_bytes(),
+                rewrite.mtime,
+                edits::pack(&rows)
+            ])?;
+        Ok(())
+    }
+
+    /// The row id of a document, which is made if it is new: as one that nobody has seen.
+    fn document(&self, path: &[u8]) -> rusqlite::Result<i64> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO documents (path, stat, plan, found, proxied, archived, failed, skipped)
+                 VALUES (?1, x'', x'0000000000000000', 0, 0, 0, 0, 0) ON CONFLICT (path) DO NOTHING",
+            )?
+            .execute([path])?;
+        self.transaction
+            .prepare_cached("SELECT id FROM documents WHERE path = ?1")?
+            .query_row([path], |row| row.get(0))
+    }
+
+    fn seen(&self, path: &[u8], seen: &Seen) -> rusqlite::Result<()> {
+        let Counts { found, proxied, archived, failed, skipped } = seen.counts;
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO documents (path, stat, plan, found, proxied, archived, failed, skipped)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (path) DO UPDATE SET stat = ?2, plan = ?3, found = ?4, proxied = ?5,
+                                                  archived = ?6, failed = ?7, skipped = ?8",
+            )?
+            .execute(params![path, seen.stat, seen.plan, found, proxied, archived, failed, skipped])?;
+        Ok(())
+    }
+
+    fn blob(&mut self, digest: Digest) -> rusqlite::Result<i64> {
+        if let Some(id) = self.blobs.get(&digest) {
+            return Ok(*id);
+        }
+        let id = self
+            .transaction
+            .prepare_cached("SELECT id FROM blobs WHERE digest = ?1")?
+            .query_row([digest.as_bytes()], |row| row.get(0))?;
+        self.blobs.insert(digest, id);
+        Ok(id)
+    }
+
+    fn run(&mut self, name: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.runs.get(name) {
+            return Ok(*id);
+        }
+        // A journal that is read again names runs that a new catalog has not heard of.
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO runs (name, command, started) VALUES (?1, '', 0) ON CONFLICT (name) DO NOTHING",
+            )?
+            .execute([name])?;
+        let id = self
+            .transaction
+            .prepare_cached("SELECT id FROM runs WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))?;
+        self.runs.insert(name.to_owned(), id);
+        Ok(id)
+    }
+}

@@ -1,0 +1,203 @@
+//! Questions of those who look at the archive as a whole.
+
+use std::collections::HashMap;
+
+use rusqlite::Row;
+use serde::Serialize;
+use url::Url;
+
+use crate::blob::BlobName;
+use crate::catalog::journal::{self, Line};
+use crate::catalog::{Batch, Catalog, Error, Failure};
+
+/// Everything in sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Kept images.
+    pub images: u64,
+    /// Their length.
+    pub bytes: u64,
+    /// Origins that have a copy.
+    pub origins: u64,
+    /// Origins that have none.
+    pub failures: u64,
+    /// Documents that were looked at.
+    pub documents: u64,
+    /// References in them whose image is kept.
+    pub archived: u64,
+    /// References in them whose image nobody gave.
+    pub failed: u64,
+}
+
+/// The origins of one host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HostRow {
+    /// Host name or address.
+    pub host: String,
+    /// Origins that have a copy.
+    pub kept: u64,
+    /// Origins that have none.
+    pub failing: u64,
+    /// Length of the copies.
+    pub bytes: u64,
+}
+
+/// A run that could change something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunRow {
+    /// What `restore --run` calls it.
+    pub name: String,
+    /// The command.
+    pub command: String,
+    /// Milliseconds since 1970.
+    pub started: i64,
+}
+
+impl Catalog {
+    /// Every run, the newest first.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn runs(&self) -> Result<Vec<RunRow>, Error> {
+        self.query("SELECT name, command, started FROM runs ORDER BY id DESC", |row| {
+            Ok(RunRow { name: row.get(0)?, command: row.get(1)?, started: row.get(2)? })
+        })
+    }
+
+    /// Everything in sums.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn totals(&self) -> Result<Totals, Error> {
+        self.query(
+            "SELECT (SELECT count(*) FROM blobs), (SELECT coalesce(sum(bytes), 0) FROM blobs),
+                    (SELECT count(DISTINCT origin) FROM snapshots), (SELECT count(*) FROM failures),
+                    count(*), coalesce(sum(archived), 0), coalesce(sum(failed), 0) FROM documents",
+            |row| {
+                Ok(Totals {
+                    images: row.get(0)?,
+                    bytes: row.get(1)?,
+                    origins: row.get(2)?,
+                    failures: row.get(3)?,
+                    documents: row.get(4)?,
+                    archived: row.get(5)?,
+                    failed: row.get(6)?,
+                })
+            },
+        )
+        .map(|rows| rows.into_iter().next().unwrap_or_default())
+    }
+
+    /// By host, the one with the most origins first.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn hosts(&self) -> Result<Vec<HostRow>, Error> {
+        let rows: Vec<(String, Option<u64>)> = self.query(
+            "SELECT url, (SELECT bytes FROM snapshots JOIN blobs ON blobs.id = blob WHERE origin = key
+                          ORDER BY taken DESC LIMIT 1) FROM origins",
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut hosts: HashMap<String, HostRow> = HashMap::new();
+        for (url, bytes) in rows {
+            let host =
+                Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+            let row = hosts.entry(host).or_insert_with_key(|host| HostRow {
+                host: host.clone(),
+                kept: 0,
+                failing: 0,
+                bytes: 0,
+            });
+            row.kept += u64::from(bytes.is_some());
+            row.failing += u64::from(bytes.is_none());
+            row.bytes += bytes.unwrap_or(0);
+        }
+        let mut hosts: Vec<HostRow> = hosts.into_values().collect();
+        hosts.sort_by(|a, b| {
+            (b.kept + b.failing).cmp(&(a.kept + a.failing)).then_with(|| a.host.cmp(&b.host))
+        });
+        Ok(hosts)
+    }
+
+    /// Origins without a copy, the newest failure first.
+    ///
+    /// # Errors
+    /// What SQLite says, or [`Error::Damaged`].
+    pub fn failures(&self) -> Result<Vec<Failure>, Error> {
+        let rows = self.query(
+            "SELECT url, at, reason, detail, attempts FROM failures JOIN origins ON key = origin ORDER BY at DESC, url",
+            |row| {
+                let attempts: String = row.get(4)?;
+                let failure = Failure {
+                    origin: row.get(0)?,
+                    at: row.get(1)?,
+                    reason: row.get(2)?,
+                    detail: row.get(3)?,
+                    attempts: Vec::new(),
+                };
+                Ok((failure, attempts))
+            },
+        )?;
+        rows.into_iter()
+            .map(|(failure, attempts)| {
+                let attempts = serde_json::from_str(&attempts).map_err(|error| {
+                    self.damaged(format!("the attempts for `{}`: {error}", failure.origin))
+                })?;
+                Ok(Failure { attempts, ..failure })
+            })
+            .collect()
+    }
+
+    /// Every blob, in order of digest.
+    ///
+    /// # Errors
+    /// What SQLite says, or [`Error::Damaged`].
+    pub fn blobs(&self) -> Result<Vec<BlobName>, Error> {
+        let rows: Vec<([u8; 32], String)> = self
+            .query("SELECT digest, extension FROM blobs ORDER BY digest", |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        rows.into_iter().map(|(digest, extension)| self.blob_name(digest, &extension)).collect()
+    }
+
+    /// Documents that a run rewrote, in order of path.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn archived_documents(&self) -> Result<Vec<Vec<u8>>, Error> {
+        self.query(
+            "SELECT path FROM documents WHERE id IN (SELECT document FROM rewrites) ORDER BY path",
+            |row| row.get(0),
+        )
+    }
+
+    /// Records every line of the journal again; what is there already stays. Returns the number of lines.
+    ///
+    /// # Errors
+    /// What the disk or SQLite says.
+    pub fn rebuild(&self) -> Result<u64, Error> {
+        const LINES: usize = 1_000;
+        let mut batch = Batch::default();
+        let mut lines = 0;
+        journal::read(&self.journal, |line| {
+            match line {
+                Line::Snapshot(snapshot) => batch.snapshots.push(snapshot),
+                Line::Rewrite(rewrite) => batch.rewrites.push(rewrite),
+            }
+            lines += 1;
+            if batch.snapshots.len() + batch.rewrites.len() >= LINES {
+                self.write(&std::mem::take(&mut batch)).map_err(|source| self.sqlite(source))?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        self.write(&batch).map_err(|source| self.sqlite(source))?;
+        Ok(lines)
+    }
+
+    fn query<T>(&self, sql: &str, row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, Error> {
+        let reader = self.reader();
+        let mut query = reader.prepare_cached(sql).map_err(|source| self.sqlite(source))?;
+        let rows = query.query_map([], row).and_then(Iterator::collect);
+        rows.map_err(|source| self.sqlite(source))
+    }
+}

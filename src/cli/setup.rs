@@ -1,0 +1,111 @@
+//! From the configuration to what the ops need.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::exit::UsageError;
+use crate::config::Config;
+use crate::crawl::{self, Entry, Skip};
+use crate::fetch::Fetcher;
+use crate::files;
+use crate::ops::{Archive, Reader, litter};
+use crate::origin::proxy::Families;
+use crate::rewrite::link::LinkStyle;
+
+/// The known wrapper families, and the user's.
+pub(super) fn families(config: &Config) -> Result<Families> {
+    let Some(path) = &config.references.families else { return Ok(Families::builtin()) };
+    let text = files::read_to_string(path, 16 << 20)
+        .map_err(|error| UsageError::from(anyhow::Error::from(error)))?;
+    let families = Families::with(&text);
+    families.map_err(|error| UsageError::new(format!("`{}`: {error}", path.display())))
+}
+
+pub(super) fn reader(config: &Config) -> Result<Reader> {
+    config.reader(families(config)?).map_err(Into::into)
+}
+
+pub(super) fn fetcher(config: &Config) -> Result<Arc<Fetcher>> {
+    let fetcher = Fetcher::new(config.fetch_options()?).context("cannot set up downloads");
+    Ok(Arc::new(fetcher.map_err(UsageError::from)?))
+}
+
+/// The archive, made if there is none.
+pub(super) fn archive(config: &Config) -> Result<Archive> {
+    Archive::open(&config.store.path, &config.catalog.url)
+}
+
+/// The archive, or `None` where nothing was archived yet; makes nothing.
+pub(super) fn archive_if_any(config: &Config) -> Result<Option<Archive>> {
+    if config.store.path.join("VERSION").is_file() { archive(config).map(Some) } else { Ok(None) }
+}
+
+/// The archive; its absence is the user's slip.
+pub(super) fn existing_archive(config: &Config) -> Result<Archive> {
+    let path = config.store.path.display();
+    archive_if_any(config)?.ok_or_else(|| {
+        UsageError::new(format!("there is no archive at `{path}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`"))
+    })
+}
+
+/// The link style of `--link`, or else of the configuration.
+pub(super) fn link(config: &Config, option: Option<&str>) -> Result<LinkStyle> {
+    Ok(option.unwrap_or(&config.rewrite.link).parse::<LinkStyle>()?)
+}
+
+/// Whether `-` is among the paths, and the others.
+pub(super) fn split_stdin(paths: &[PathBuf]) -> (bool, Vec<PathBuf>) {
+    let files: Vec<PathBuf> = paths.iter().filter(|path| path.as_os_str() != "-").cloned().collect();
+    (files.len() < paths.len(), files)
+}
+
+/// Whether every path is there.
+pub(super) fn check(paths: &[PathBuf]) -> Result<()> {
+    match paths.iter().find(|path| path.symlink_metadata().is_err()) {
+        Some(path) => Err(crawl::Error::Missing { path: path.clone() }.into()),
+        None => Ok(()),
+    }
+}
+
+/// The documents under `paths`; what is left alone on the way goes to `skipped`.
+pub(super) fn entries(
+    reader: &Reader,
+    paths: &[PathBuf],
+    skipped: &mut dyn FnMut(PathBuf, Skip),
+) -> Result<Vec<Entry>> {
+    walk(reader, paths, skipped, &|_| Vec::new())
+}
+
+/// The same, once what killed runs left among them is cleared away.
+pub(super) fn swept_entries(
+    reader: &Reader,
+    archive: &Archive,
+    paths: &[PathBuf],
+    skipped: &mut dyn FnMut(PathBuf, Skip),
+) -> Result<Vec<Entry>> {
+    walk(reader, paths, skipped, &|found| litter::sweep(archive, found))
+}
+
+fn walk(
+    reader: &Reader,
+    paths: &[PathBuf],
+    skipped: &mut dyn FnMut(PathBuf, Skip),
+    sweep: &dyn Fn(&[PathBuf]) -> Vec<PathBuf>,
+) -> Result<Vec<Entry>> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = crawl::walk(paths, &reader.crawl)?;
+    if !found.litter.is_empty() {
+        for file in sweep(&found.litter) {
+            tracing::warn!(file = %file.display(), "an edit that a killed run displaced: compare it with its document");
+        }
+        found = crawl::walk(paths, &reader.crawl)?;
+    }
+    for (path, skip) in found.skipped {
+        skipped(path, skip);
+    }
+    Ok(found.entries)
+}

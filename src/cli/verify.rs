@@ -1,0 +1,107 @@
+//! `imgkeep verify`: is everything as it should be?
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::cli::exit::Exit;
+use crate::cli::print::Count;
+use crate::cli::{Context, Format, print, setup};
+use crate::crawl;
+use crate::ops::audit::{self, remote_images};
+use crate::ops::verify::{self, Finding, rebuild};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  imgkeep verify\n  imgkeep verify --audit public/    what would a browser still ask others for?"
+)]
+pub(super) struct Arguments {
+    /// Instead, list the remote images that a browser would still ask for in these documents or folders.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "rebuild")]
+    audit: Vec<PathBuf>,
+    /// First make the catalog again from the store's journal: origins, snapshots and the way back.
+    #[arg(long)]
+    rebuild: bool,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
+    if !arguments.audit.is_empty() {
+        return audit(context, &arguments.audit);
+    }
+    let reader = setup::reader(&context.config)?;
+    let archive = setup::existing_archive(&context.config)?;
+    if arguments.rebuild {
+        let lines = rebuild(&archive)?;
+        tracing::info!(lines, "the catalog was made again from the journal");
+    }
+    let report = verify::verify(&reader, &archive)?;
+    let mut out = io::stdout();
+    match context.format {
+        Format::Json => print::json(
+            &json!({
+                "blobs": report.blobs,
+                "documents": report.documents,
+                "links": report.links,
+                "findings": report.findings,
+            }),
+            &mut out,
+        )?,
+        Format::Human => {
+            for finding in &report.findings {
+                writeln!(out, "{}", describe(finding))?;
+            }
+            let verdict = match report.findings.len() as u64 {
+                0 => "all is well".to_owned(),
+                found => format!("{} to look at", Count(found, "finding")),
+            };
+            writeln!(
+                out,
+                "{} and {} in {} checked: {verdict}",
+                Count(report.blobs, "kept image"),
+                Count(report.links, "link"),
+                Count(report.documents, "document"),
+            )?;
+        }
+    }
+    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+fn describe(finding: &Finding) -> String {
+    match finding {
+        Finding::Missing { blob } => format!("missing   {blob}"),
+        Finding::Corrupt { blob } => format!("corrupt   {blob}"),
+        Finding::Orphaned { path } => format!("orphaned  {}: the catalog does not know it", path.display()),
+        Finding::Dangling { document, blob } => format!("dangling  {} points at {blob}", document.display()),
+        Finding::Unreadable { path, why } => format!("unreadable {}: {why}", path.display()),
+    }
+}
+
+/// Lists what a browser would still ask other servers for.
+fn audit(context: &Context, paths: &[PathBuf]) -> Result<Exit> {
+    let reader = setup::reader(&context.config)?;
+    let mut exit = Exit::Done;
+    let entries = setup::entries(&reader, paths, &mut |_, _| {})?;
+    let mut out = io::stdout();
+    for entry in entries {
+        let path = entry.path.display();
+        let bytes = match crawl::read(&entry, audit::MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(skip) => {
+                tracing::warn!(document = %path, "not audited: {skip}");
+                exit = Exit::Incomplete;
+                continue;
+            }
+        };
+        let Ok(kind) = entry.kind_of(&bytes) else { continue };
+        for url in remote_images(&bytes, kind) {
+            exit = Exit::Incomplete;
+            match context.format {
+                Format::Human => writeln!(out, "{path}: {url}")?,
+                Format::Json => print::json(&json!({ "document": path.to_string(), "url": url }), &mut out)?,
+            }
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,184 @@
+//! What kind of document a file is: by its name, else by its bytes.
+
+use std::path::Path;
+
+use crate::crawl::Skip;
+use crate::document::DocumentKind;
+
+/// What a file's extension says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A document of this kind.
+    Kind(DocumentKind),
+    /// Perhaps a document: its bytes tell.
+    ByBytes,
+    /// A kind that holds references, but there is no finder for it yet.
+    Later,
+    /// No document, unless the user says so.
+    Foreign,
+}
+
+impl Known {
+    /// The kind, if the extension tells it.
+    #[must_use]
+    pub fn document(self) -> Option<DocumentKind> {
+        match self {
+            Self::Kind(kind) => Some(kind),
+            Self::ByBytes | Self::Later | Self::Foreign => None,
+        }
+    }
+}
+
+/// Every extension that means a document, in lower case.
+const EXTENSIONS: [(&str, Known); 13] = [
+    ("html", Known::Kind(DocumentKind::Html)),
+    ("htm", Known::Kind(DocumentKind::Html)),
+    ("xhtml", Known::Kind(DocumentKind::Html)),
+    ("md", Known::Kind(DocumentKind::Markdown)),
+    ("markdown", Known::Kind(DocumentKind::Markdown)),
+    ("mdx", Known::Kind(DocumentKind::Markdown)),
+    ("css", Known::Kind(DocumentKind::Css)),
+    ("txt", Known::ByBytes),
+    ("svg", Known::Later),
+    ("xml", Known::Later),
+    ("rss", Known::Later),
+    ("atom", Known::Later),
+    ("json", Known::Later),
+];
+
+/// What the name of a file says.
+#[must_use]
+pub fn of_name(path: &Path) -> Known {
+    let Some(extension) = path.extension() else { return Known::ByBytes };
+    let known = EXTENSIONS.iter().find(|(name, _)| extension.eq_ignore_ascii_case(name));
+    known.map_or(Known::Foreign, |(_, known)| *known)
+}
+
+/// The kind of a document that is to be read: by its name, else by its bytes. Binary bytes are no document,
+/// whatever they are called.
+pub fn of(path: &Path, bytes: &[u8]) -> Result<DocumentKind, Skip> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Skip::Utf16);
+    }
+    if let Some(looks_like) = binary(bytes) {
+        return Err(Skip::Binary { looks_like });
+    }
+    match of_name(path) {
+        Known::Kind(kind) => Ok(kind),
+        Known::Later => Err(Skip::UnknownKind),
+        Known::ByBytes | Known::Foreign => by_markup(bytes),
+    }
+}
+
+/// How much of a file is looked at.
+const SAMPLE: usize = 8 * 1024;
+
+/// Formats that may pass for text in their first bytes, or whose name helps the user.
+const MAGIC: [(&[u8], &str); 14] = [
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"RIFF", "RIFF"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"%PDF-", "PDF"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+    (b"\xfd7zXZ\0", "XZ"),
+    (b"BZh", "bzip2"),
+    (b"\x7fELF", "ELF"),
+    (b"SQLite format 3\0", "SQLite"),
+    (b"wOF", "font"),
+];
+
+/// What a file is if it is no text. Text in no encoding that is read here has control characters but for
+/// white space and escape; of other bytes one in ten is one.
+fn binary(bytes: &[u8]) -> Option<&'static str> {
+    if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Some(name);
+    }
+    let sample = &bytes[..bytes.len().min(SAMPLE)];
+    let is_control = |byte: &&u8| byte.is_ascii_control() && !b"\t\n\r\x0c\x1b\x1a".contains(byte);
+    let controls = sample.iter().filter(is_control).count();
+    (controls * 32 > sample.len()).then_some("unknown")
+}
+
+/// A page starts as a page; all other text may hold Markdown, which takes any text.
+fn by_markup(bytes: &[u8]) -> Result<DocumentKind, Skip> {
+    let mut rest = skip_space(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    let is_xml = has_prefix(rest, "<?xml");
+    loop {
+        if is_xml && let Some(after) = after(rest, "<?", b"?>") {
+            rest = skip_space(after);
+        } else if let Some(after) = after(rest, "<!--", b"-->") {
+            rest = skip_space(after);
+        } else {
+            break;
+        }
+    }
+    if ["<!doctype html", "<html", "<head", "<body"].iter().any(|start| has_prefix(rest, start)) {
+        Ok(DocumentKind::Html)
+    } else if is_xml {
+        Err(Skip::UnknownKind)
+    } else {
+        Ok(DocumentKind::Markdown)
+    }
+}
+
+fn skip_space(bytes: &[u8]) -> &[u8] {
+    bytes.trim_ascii_start()
+}
+
+fn has_prefix(bytes: &[u8], prefix: &str) -> bool {
+    bytes.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// What follows a construct that starts here, if one does and is closed.
+fn after<'a>(bytes: &'a [u8], open: &str, close: &[u8]) -> Option<&'a [u8]> {
+    let inside = has_prefix(bytes, open).then(|| &bytes[open.len()..])?;
+    memchr::memmem::find(inside, close).map(|end| &inside[end + close.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_tells_and_else_the_bytes() {
+        let check = |name: &str, bytes: &[u8], expected: Result<DocumentKind, &str>| {
+            let found = of(Path::new(name), bytes).map_err(|skip| skip.reason());
+            assert_eq!(found, expected, "{name} {:?}", String::from_utf8_lossy(bytes));
+        };
+        let (html, markdown, css) =
+            (Ok(DocumentKind::Html), Ok(DocumentKind::Markdown), Ok(DocumentKind::Css));
+        check("a.md", b"", markdown);
+        check("a.HTM", b"plain", html);
+        check("a.css", b"", css);
+        check("a.txt", b"\n\n---\ntitle: x\n---\n<p>", markdown);
+        check("a.txt", b"plain", markdown);
+        check("a.txt", b"\xef\xbb\xbf \n<!-- x --><!DOCTYPE html>", html);
+        check("a.txt", b"<!-- x --><div>", markdown);
+        check("a.txt", b"<!-- never closed <html>", markdown);
+        check("README", b"# Title", markdown);
+        check("page", b"<HTML lang=en>", html);
+        check("page", b"<?xml version='1.0'?>\n<!DOCTYPE html>", html);
+        check("feed", b"<?xml version='1.0'?>\n<rss>", Err("unknown_kind"));
+        check("a.svg", b"<svg/>", Err("unknown_kind"));
+        check("a.njk", b"text", markdown);
+        check("a.md", b"\xff\xfe#\0", Err("utf16"));
+        check("a.txt", b"\xfe\xff\0#", Err("utf16"));
+        check("a.txt", b"#\0 \0t\0", Err("binary"));
+        check("a.md", b"\x89PNG\r\n\x1a\n\0\0", Err("binary"));
+        check("a.html", b"%PDF-1.7\n%text", Err("binary"));
+        check("a.md", b"a stray \0 in much text that goes on and on", markdown);
+        check("a.md", "\u{4f60}\u{597d}".as_bytes(), markdown);
+        check("a.md", b"\xc4\xe3\xba\xc3 GBK, \x1b$B ISO-2022-JP", markdown);
+    }
+
+    #[test]
+    fn random_bytes_are_binary() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let bytes: Vec<u8> = (0..2000).map(|_| random.u8(1..)).collect();
+        assert_eq!(of(Path::new("a"), &bytes).map_err(|skip| skip.reason()), Err("binary"));
+    }
+}

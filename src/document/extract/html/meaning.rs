@@ -1,0 +1,219 @@
+//! What an attribute is for, on its element and in its place.
+
+use memchr::memchr_iter;
+
+use super::char_ref;
+use super::names::{Element, Key};
+use super::token::{Attribute, Tag};
+
+/// What the value of an attribute is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The URL of an image.
+    Image,
+    /// The URL of a file of images; its fragment names the one that is shown and has to stay.
+    Sprite,
+    /// A `srcset`.
+    Srcset,
+    /// Most likely the URL of an image, or CSS with one; else anything at all.
+    Lazy,
+    /// Where a link leads, perhaps to an image.
+    Link,
+    /// The declarations of a style sheet.
+    Style,
+    /// The base of all relative URLs.
+    Base,
+    Nothing,
+}
+
+/// Where a tag stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// The document.
+    pub(super) bytes: &'a [u8],
+    pub(super) is_html: bool,
+    /// The last `picture`, `video` or `audio` if it is still open: what a `source` is a source of.
+    pub(super) media: Option<Element>,
+}
+
+/// The elements whose own content is no image, whatever a script makes of their attributes.
+const NO_IMAGES: [Element; 7] = [
+    Element::Audio,
+    Element::Embed,
+    Element::Iframe,
+    Element::Object,
+    Element::Script,
+    Element::Unrelated,
+    Element::Video,
+];
+
+impl Place<'_> {
+    /// What `attribute` of `tag` is for.
+    pub(super) fn meaning(self, tag: &Tag, attribute: &Attribute) -> Meaning {
+        let meaning = match attribute.key {
+            Key::Style => Meaning::Style,
+            Key::Lazy | Key::LazyImg | Key::LazySrcset | Key::LazyPoster => self.lazy(tag, attribute.key),
+            key if self.is_html => self.html(tag, key, attribute),
+            Key::Href => match tag.element {
+                Element::A => Meaning::Link,
+                Element::Image | Element::SvgFilterImage => Meaning::Image,
+                Element::SvgUse => Meaning::Sprite,
+                _ => Meaning::Nothing,
+            },
+            _ => Meaning::Nothing,
+        };
+        if meaning != Meaning::Nothing || !attribute.is_users {
+            return meaning;
+        }
+        let name = &self.bytes[attribute.name.range()];
+        let is_srcset = name.len() >= 6 && name[name.len() - 6..].eq_ignore_ascii_case(b"srcset");
+        if is_srcset { Meaning::Srcset } else { Meaning::Lazy }
+    }
+
+    fn html(self, tag: &Tag, key: Key, attribute: &Attribute) -> Meaning {
+        let is_image = match (key, tag.element) {
+            (Key::Src, Element::Img | Element::Image | Element::AmpImage) => true,
+            (Key::Src, Element::Input) => self.is_one_of(tag, Key::Type, &["image"]),
+            (Key::Src, Element::Source) => self.is_source_of_image(tag, attribute),
+            (Key::Src, Element::Embed) | (Key::Data, Element::Object) => self.is_typed_image(tag, attribute),
+            (Key::OldSrc, Element::Img | Element::Image) => true,
+            (Key::Poster, Element::Video | Element::AmpVideo) => true,
+            (Key::Background, Element::Backed) => true,
+            (Key::Content, Element::Meta) => self.is_one_of(tag, Key::MetaName, &CARDS),
+            (Key::Href, Element::Link) => self.is_image_link(tag),
+            (Key::Href, Element::A) => return Meaning::Link,
+            (Key::Href, Element::Base) => return Meaning::Base,
+            (Key::Srcset, Element::Img | Element::Image | Element::AmpImage | Element::Source) => {
+                return Meaning::Srcset;
+            }
+            (Key::ImageSrcset, Element::Link) if self.is_preloaded_image(tag) => return Meaning::Srcset,
+            _ => false,
+        };
+        if is_image { Meaning::Image } else { Meaning::Nothing }
+    }
+
+    fn lazy(self, tag: &Tag, key: Key) -> Meaning {
+        let is_of_media =
+            tag.element == Element::Source && self.media.is_some_and(|media| media != Element::Picture);
+        match (key, tag.element) {
+            (Key::LazyPoster, _) => Meaning::Lazy,
+            (_, element) if NO_IMAGES.contains(&element) || is_of_media => Meaning::Nothing,
+            (Key::LazySrcset, _) => Meaning::Srcset,
+            // a gallery's way to say where the link leads
+            (Key::Lazy, Element::A) => Meaning::Link,
+            (Key::Lazy, _) | (Key::LazyImg, Element::Img | Element::AmpImage) => Meaning::Lazy,
+            _ => Meaning::Nothing,
+        }
+    }
+
+    /// `src` is for the sources of video and sound; some write it in a `picture` all the same.
+    fn is_source_of_image(self, tag: &Tag, attribute: &Attribute) -> bool {
+        match self.media {
+            Some(Element::Picture) => true,
+            Some(_) => false,
+            None => self.is_typed_image(tag, attribute),
+        }
+    }
+
+    /// Whether the element's `type` says that `attribute` is an image, or the URL's extension does.
+    fn is_typed_image(self, tag: &Tag, attribute: &Attribute) -> bool {
+        let is_typed = self.words(tag, Key::Type, |word| word.starts_with("image/"));
+        let url = char_ref::decode(self.bytes, attribute.value);
+        let path = url.text().split(['?', '#']).next().unwrap_or_default();
+        is_typed || holds_image_extension(path)
+    }
+
+    fn is_image_link(self, tag: &Tag) -> bool {
+        let is_icon = |word: &str| {
+            word.starts_with("apple-touch-icon")
+                || matches!(
+                    word,
+                    "icon"
+                        | "mask-icon"
+                        | "fluid-icon"
+                        | "image_src"
+                        | "apple-touch-startup-image"
+                        | "thumbnail"
+                )
+        };
+        self.words(tag, Key::Rel, is_icon)
+            || self.is_preloaded_image(tag)
+            || self.is_one_of(tag, Key::MetaName, &["image", "thumbnailurl"])
+    }
+
+    fn is_preloaded_image(self, tag: &Tag) -> bool {
+        self.is_one_of(tag, Key::Rel, &["preload", "prefetch"]) && self.is_one_of(tag, Key::As, &["image"])
+    }
+
+    fn is_one_of(self, tag: &Tag, key: Key, names: &[&str]) -> bool {
+        self.words(tag, key, |word| names.contains(&word))
+    }
+
+    /// Whether any word of an attribute of `tag` is what is looked for; words come in lower case.
+    fn words(self, tag: &Tag, key: Key, is_wanted: impl Fn(&str) -> bool) -> bool {
+        tag.attributes.iter().filter(|attribute| attribute.key == key).any(|attribute| {
+            let value = char_ref::decode(self.bytes, attribute.value);
+            value.text().to_ascii_lowercase().split_ascii_whitespace().any(&is_wanted)
+        })
+    }
+}
+
+/// What a `meta` element calls an image that stands for the page.
+const CARDS: [&str; 25] = [
+    "og:image",
+    "og:image:url",
+    "og:image:secure_url",
+    "og:logo",
+    "twitter:image",
+    "twitter:image:src",
+    "twitter:image0",
+    "twitter:image1",
+    "twitter:image2",
+    "twitter:image3",
+    "twitter:player:image",
+    "vk:image",
+    "image",
+    "thumbnail",
+    "thumbnailurl",
+    "image_src",
+    "parsely-image-url",
+    "sailthru.image.full",
+    "sailthru.image.thumb",
+    "swiftype-image",
+    "msapplication-tileimage",
+    "msapplication-square70x70logo",
+    "msapplication-square150x150logo",
+    "msapplication-square310x310logo",
+    "msapplication-wide310x150logo",
+];
+
+/// Whether `text` holds a file name extension of an image, as in `/a.jpg`, `/a.JPG!thumb` and `?u=a.png&w=1`.
+pub(super) fn holds_image_extension(text: &str) -> bool {
+    const EXTENSIONS: [&str; 14] = [
+        "jpg", "jpeg", "png", "gif", "webp", "avif", "svg", "bmp", "ico", "jxl", "heic", "tif", "tiff",
+        "apng",
+    ];
+    let bytes = text.as_bytes();
+    memchr_iter(b'.', bytes).any(|dot| {
+        let rest = &bytes[dot + 1..];
+        let len = rest.iter().take(6).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        EXTENSIONS.iter().any(|extension| rest[..len].eq_ignore_ascii_case(extension.as_bytes()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_extensions() {
+        let check = |text: &str, expected: bool| assert_eq!(holds_image_extension(text), expected, "{text}");
+        for text in ["a.jpg", "/A.JPEG", "a.png?x", "?u=a.webp&w=1", "a.tif", "a.tiff/", "a.b.svg", "a.gif!x"]
+        {
+            check(text, true);
+        }
+        for text in ["", "jpg", "a.jpgs", "a.html", "pngs.example", ".", "a.tifff", "a.mp4", "/jpeg"] {
+            check(text, false);
+        }
+    }
+}

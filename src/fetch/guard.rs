@@ -1,0 +1,178 @@
+//! Whom never to ask.
+//!
+//! A document is written by strangers: what it names must not make us speak to machines that only we can
+//! reach. The guard judges a URL before it is used, and every address before it is connected to. It asks
+//! nobody itself.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::address::{is_global, is_overlay_name, is_public_name};
+use super::port::Ports;
+use super::reason::Reason;
+
+/// Longer URLs are refused, in bytes: nothing that serves images needs them.
+const MAX_URL: usize = 8 * 1024;
+
+/// The rules, fixed when fetching starts.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// Networks exempted from the address table.
+    pub allow: Vec<IpNet>,
+    /// Networks refused besides those of the table. Stronger than `allow`.
+    pub deny: Vec<IpNet>,
+    /// Ports that a URL may name.
+    pub ports: Ports,
+    /// Names that the operator gave addresses to, lower case and without trailing dot: they need not look
+    /// public.
+    pub named: HashSet<String>,
+}
+
+/// Why the guard said no.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// Neither http nor https.
+    #[error("scheme `{scheme}` is not fetched")]
+    Scheme {
+        /// Without the colon.
+        scheme: String,
+    },
+    /// A port where something other than a web server listens.
+    #[error("port {port} is not a web port")]
+    Port {
+        /// As the URL says, or its scheme's.
+        port: u16,
+    },
+    /// User name or password in the URL.
+    #[error("the URL carries credentials")]
+    Credentials,
+    /// More than 8 KiB.
+    #[error("the URL is {length} bytes long")]
+    Length {
+        /// In bytes.
+        length: usize,
+    },
+    /// A name that does not belong to the public DNS.
+    #[error("`{name}` is not a public name")]
+    Name {
+        /// As the URL says.
+        name: String,
+    },
+    /// An address that is not globally routable, or that the operator denies.
+    #[error("`{address}` is not a public address")]
+    Address {
+        /// What the URL says or the name resolves to.
+        address: IpAddr,
+    },
+}
+
+impl Refusal {
+    /// The word for it in reports.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Scheme { .. } => Reason::BlockedScheme,
+            Self::Port { .. } => Reason::BlockedPort,
+            Self::Credentials | Self::Length { .. } => Reason::BlockedUrl,
+            Self::Name { .. } | Self::Address { .. } => Reason::BlockedAddress,
+        }
+    }
+}
+
+impl Guard {
+    /// Judges all that can be told from the URL alone; its name may still resolve to a refused address.
+    ///
+    /// # Errors
+    /// The first rule that the URL breaks.
+    pub fn check_url(&self, url: &Url) -> Result<(), Refusal> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Refusal::Scheme { scheme: url.scheme().to_owned() });
+        }
+        if url.as_str().len() > MAX_URL {
+            return Err(Refusal::Length { length: url.as_str().len() });
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Credentials);
+        }
+        let port = url.port_or_known_default().expect("http and https have default ports");
+        if !self.ports.allow(port) {
+            return Err(Refusal::Port { port });
+        }
+        match url.host().expect("http and https URLs have hosts") {
+            Host::Ipv4(address) => self.check_address(address.into()),
+            Host::Ipv6(address) => self.check_address(address.into()),
+            Host::Domain(name) if is_public_name(name) || self.named.contains(bare(name)) => Ok(()),
+            // Networks that the operator opened may have names of their own; the addresses are judged all the same.
+            Host::Domain(name) if !self.allow.is_empty() && !is_overlay_name(name) => Ok(()),
+            Host::Domain(name) => Err(Refusal::Name { name: name.to_owned() }),
+        }
+    }
+
+    /// Judges an address that is about to be connected to, or was.
+    ///
+    /// # Errors
+    /// [`Refusal::Address`], and no other.
+    pub fn check_address(&self, address: IpAddr) -> Result<(), Refusal> {
+        let canonical = address.to_canonical();
+        let within = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&canonical));
+        if !within(&self.deny) && (within(&self.allow) || is_global(canonical)) {
+            Ok(())
+        } else {
+            Err(Refusal::Address { address })
+        }
+    }
+}
+
+/// A host name without the dot that ends a fully qualified one.
+pub(super) fn bare(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(guard: &Guard, url: &str) -> Option<Reason> {
+        guard.check_url(&Url::parse(url).unwrap()).err().map(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn each_rule_has_its_word() {
+        let check = |url: &str, expected| assert_eq!(reason(&Guard::default(), url), expected, "{url}");
+        check("https://cdn.test:8080/a.png", None);
+        check("ftp://cdn.test/", Some(Reason::BlockedScheme));
+        check("http://cdn.test:22/", Some(Reason::BlockedPort));
+        check("http://cdn.test:0/", Some(Reason::BlockedPort));
+        check("http://me@cdn.test/", Some(Reason::BlockedUrl));
+        check(&format!("http://cdn.test/{}", "a".repeat(9000)), Some(Reason::BlockedUrl));
+        check("http://intranet/", Some(Reason::BlockedAddress));
+        check("http://0x7f.1/", Some(Reason::BlockedAddress));
+        check("http://[::ffff:10.0.0.1]/", Some(Reason::BlockedAddress));
+    }
+
+    #[test]
+    fn the_operator_may_exempt_exactly_a_network() {
+        let allow = vec!["127.0.0.0/8".parse().unwrap()];
+        let guard = Guard { allow, named: HashSet::from(["nas".to_owned()]), ..Guard::default() };
+        let check = |url: &str, expected| assert_eq!(reason(&guard, url), expected, "{url}");
+        check("http://127.0.0.1:8080/", None);
+        check("http://[::ffff:127.0.0.1]/", None);
+        check("http://nas/", None);
+        check("http://nas./", None);
+        check("http://127.0.0.1:6379/", Some(Reason::BlockedPort));
+        check("http://[::1]/", Some(Reason::BlockedAddress));
+        check("http://10.0.0.1/", Some(Reason::BlockedAddress));
+        check("http://wiki/", Some(Reason::BlockedAddress));
+    }
+
+    #[test]
+    fn what_is_denied_stays_denied() {
+        let net = |text: &str| vec![text.parse().unwrap()];
+        let guard = Guard { allow: net("93.184.0.0/16"), deny: net("93.184.216.0/24"), ..Guard::default() };
+        assert_eq!(reason(&guard, "http://93.184.216.34/"), Some(Reason::BlockedAddress));
+        assert_eq!(reason(&guard, "http://93.184.217.34/"), None);
+    }
+}

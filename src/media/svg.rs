@@ -1,0 +1,252 @@
+//! SVG: XML that is well-formed to its end and whose root element is `svg`, in any namespace.
+//!
+//! Nothing is resolved: no entity is replaced, no external file is asked for.
+
+mod size;
+mod text;
+
+use std::collections::HashSet;
+use std::io::{self, BufRead, Seek};
+
+use quick_xml::Reader;
+use quick_xml::errors::Error;
+use quick_xml::events::{BytesStart, Event};
+
+use crate::media::input::Input;
+use crate::media::{Flaw, Inspected, sniff};
+use size::Size;
+use text::Text;
+
+/// Elements inside each other. Drawing programs stay below 50; libxml2, which many browsers use, stops at 256.
+const MAX_DEPTH: u64 = 1_000;
+
+/// `head` is the start of the input, by which what is no SVG is named.
+pub(super) fn walk<R: BufRead + Seek>(input: &mut Input<R>, head: &[u8]) -> Result<Inspected, Flaw> {
+    let mut document = Document::default();
+    let mut reader = Reader::from_reader(Text::new(input, sniff::encoding(head)));
+    reader.config_mut().check_comments = true;
+    let mut buffer = Vec::new();
+    let verdict = loop {
+        buffer.clear();
+        let event = reader.read_event_into(&mut buffer).map_err(Fault::from);
+        match event.and_then(|event| document.take(event)) {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done) => break Ok(()),
+            Err(fault) => break Err(fault),
+        }
+    };
+    let (input, ended) = reader.into_inner().finish();
+    let Some((width, height)) = document.root else {
+        return Err(match verdict {
+            Err(Fault::Reading(error)) => Flaw::Io(error),
+            _ => Flaw::NotAnImage { looks_like: sniff::guess(head) },
+        });
+    };
+    match verdict {
+        Ok(()) if document.depth == 0 => {
+            Ok(Inspected { width, height, frames: None, ..input.whole((0, 0), 1) })
+        }
+        Ok(()) => Err(input.ended()),
+        Err(Fault::Reading(error)) => Err(Flaw::Io(error)),
+        Err(Fault::TooMuch { asked, unit, limit }) => {
+            Err(Flaw::Bomb { format: input.format, asked, unit, limit })
+        }
+        Err(Fault::Unreadable(_)) if ended => Err(input.ended()),
+        Err(Fault::Unreadable(what) | Fault::Malformed(what)) => Err(input.damaged(what)),
+    }
+}
+
+enum Progress {
+    More,
+    Done,
+}
+
+/// What keeps a document from being an SVG.
+enum Fault {
+    /// No XML, or only the start of it.
+    Unreadable(&'static str),
+    /// What cannot stand where it does.
+    Malformed(&'static str),
+    TooMuch {
+        asked: u64,
+        unit: &'static str,
+        limit: u64,
+    },
+    Reading(io::Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::Unreadable("text that is not in the encoding it is said to be in")
+            }
+            Error::Io(error) => Self::Reading(io::Error::new(error.kind(), error)),
+            Error::IllFormed(_) => Self::Unreadable("a tag that does not match"),
+            _ => Self::Unreadable("markup that is not XML"),
+        }
+    }
+}
+
+/// What is known of the document so far.
+#[derive(Default)]
+struct Document {
+    /// Elements that are open.
+    depth: u64,
+    /// A document type was declared, so there may be entities of its own.
+    declared: bool,
+    /// An entity is made of other entities, which is how a few bytes become gigabytes.
+    nested_entities: bool,
+    /// The size that the root element states, once it was met.
+    root: Option<(Option<u32>, Option<u32>)>,
+}
+
+impl Document {
+    fn take(&mut self, event: Event<'_>) -> Result<Progress, Fault> {
+        match event {
+            Event::Eof => return Ok(Progress::Done),
+            Event::Start(tag) => {
+                self.element(&tag)?;
+                self.depth += 1;
+                if self.depth > MAX_DEPTH {
+                    return Err(Fault::TooMuch {
+                        asked: self.depth,
+                        unit: "elements inside each other",
+                        limit: MAX_DEPTH,
+                    });
+                }
+            }
+            Event::Empty(tag) => self.element(&tag)?,
+            Event::End(_) => self.depth -= 1,
+            Event::Text(text) if self.depth == 0 && !text.trim_ascii().is_empty() => {
+                return Err(Fault::Malformed("text outside of the root element"));
+            }
+            Event::CData(_) | Event::GeneralRef(_) if self.depth == 0 => {
+                return Err(Fault::Malformed("text outside of the root element"));
+            }
+            Event::GeneralRef(entity) => self.entity(&entity)?,
+            Event::DocType(declaration) => {
+                self.declared = true;
+                self.nested_entities |= has_nested_entities(&declaration);
+            }
+            Event::Text(_) | Event::CData(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+        }
+        Ok(Progress::More)
+    }
+
+    fn element(&mut self, tag: &BytesStart<'_>) -> Result<(), Fault> {
+        let is_root = self.root.is_none();
+        if is_root {
+            if tag.local_name().as_ref() != "svg" {
+                return Err(Fault::Malformed("another root element"));
+            }
+            self.root = Some((None, None));
+            if self.nested_entities {
+                return Err(Fault::TooMuch { asked: 1, unit: "entities made of entities", limit: 0 });
+            }
+        } else if self.depth == 0 {
+            return Err(Fault::Malformed("a second root element"));
+        }
+        let mut names = HashSet::new();
+        let mut size = Size::default();
+        // the check for doubles that comes with the iterator takes the square of their number
+        for attribute in tag.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|_| Fault::Malformed("an attribute that is not XML"))?;
+            let name = attribute.key.into_inner();
+            if !names.insert(name) {
+                return Err(Fault::Malformed("an attribute given twice"));
+            }
+            self.attribute_value(&attribute.value)?;
+            if is_root {
+                size.take(name, &attribute.value);
+            }
+        }
+        if is_root {
+            self.root = Some(size.in_pixels());
+        }
+        Ok(())
+    }
+
+    fn attribute_value(&self, value: &str) -> Result<(), Fault> {
+        if value.contains('<') {
+            return Err(Fault::Malformed("a tag inside an attribute"));
+        }
+        value.split('&').skip(1).try_for_each(|rest| match rest.split_once(';') {
+            Some((entity, _)) => self.entity(entity),
+            None => Err(Fault::Malformed("an entity without an end")),
+        })
+    }
+
+    fn entity(&self, name: &str) -> Result<(), Fault> {
+        let is_name = !name.is_empty() && !name.contains(|c: char| c.is_ascii_whitespace() || c == '=');
+        let predefined = matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") || name.starts_with('#');
+        if is_name && (predefined || self.declared) {
+            Ok(())
+        } else {
+            Err(Fault::Malformed("an entity that nobody declared"))
+        }
+    }
+}
+
+/// Whether a document type refers to an entity that is no single character.
+fn has_nested_entities(declaration: &str) -> bool {
+    let names = declaration.split('&').skip(1).filter_map(|rest| Some(rest.split_once(';')?.0));
+    let nested = |name: &str| {
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-:".contains(c));
+        is_name && !matches!(name, "amp" | "lt" | "gt" | "quot" | "apos")
+    };
+    names.into_iter().any(nested)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use crate::media::{Flaw, Limits, inspect};
+
+    fn verdict(text: &[u8]) -> Result<(), &'static str> {
+        inspect(Cursor::new(text), &Limits::default()).map(drop).map_err(|flaw| Flaw::reason(&flaw))
+    }
+
+    #[test]
+    fn only_a_whole_document_is_an_svg() {
+        let check = |text: &str, expected: Result<(), &str>| {
+            assert_eq!(verdict(text.as_bytes()), expected, "{text}");
+        };
+        check("<svg/>", Ok(()));
+        check(" \n<?xml version='1.0'?><!-- a --><!DOCTYPE svg><x:svg/>\n<!-- b -->", Ok(()));
+        check("<svg><script>if (a &lt; b) alert(1)</script></svg>", Ok(()));
+        check("<svg><![CDATA[ & < ]]>&#233;&quot;</svg>", Ok(()));
+        check("<!DOCTYPE svg [<!ENTITY e 'x'>]><svg a='&e;'>&e;</svg>", Ok(()));
+        check("<!DOCTYPE svg [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><svg>&e;</svg>", Ok(()));
+        check("<!DOCTYPE svg [<!ENTITY e '&#60;'><!ENTITY f '&e;'>]><svg>&f;</svg>", Err("bomb"));
+        check("<svg>&nbsp;</svg>", Err("damaged"));
+        check("<svg a='x?a=1&b=2'/>", Err("damaged"));
+        check("<svg a='1' a='2'/>", Err("damaged"));
+        check("<svg a=1/>", Err("damaged"));
+        check("<svg a='<'/>", Err("damaged"));
+        check("<svg><g></svg>", Err("damaged"));
+        check("<svg/><svg/>", Err("damaged"));
+        check("<svg/>more", Err("damaged"));
+        check("<svg>\0</svg>", Err("damaged"));
+        check("<svg>", Err("truncated"));
+        check("<svg><g/></sv", Err("truncated"));
+        check("<svg><g a='", Err("truncated"));
+        check("<svg><!-- ", Err("truncated"));
+        check("<svg>&am", Err("truncated"));
+        check("<svg", Err("not_an_image"));
+        check("<html><svg/></html>", Err("not_an_image"));
+    }
+
+    #[test]
+    fn bytes_must_be_text_in_their_encoding() {
+        let latin = |declared: &str| {
+            let prolog = format!("<?xml version='1.0' encoding='{declared}'?><svg>");
+            verdict(&[prolog.as_bytes(), b"\xE9</svg>"].concat())
+        };
+        assert_eq!(latin("iso-8859-1"), Ok(()));
+        assert_eq!(latin("utf-8"), Err("damaged"));
+        // cut within a character
+        assert_eq!(verdict(b"<svg>\xE9\x9D"), Err("truncated"));
+    }
+}

@@ -1,0 +1,130 @@
+//! The use cases, one file each. Only here do the modules of the road meet.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::blob::BlobName;
+use crate::catalog::{Catalog, Counts};
+use crate::crawl::{self, Entry, Skip};
+use crate::document::extract::{self, Rules};
+use crate::resolve::{Resolved, Resolver};
+use crate::rewrite::link::{self, LinkStyle};
+use crate::store::Store;
+
+pub mod archive;
+pub mod audit;
+pub mod change;
+mod kept;
+pub mod litter;
+mod parallel;
+pub mod preview;
+pub mod relink;
+pub mod restore;
+pub mod scan;
+pub mod status;
+pub mod stdin;
+pub mod verify;
+
+/// How documents are found and read; all that an op needs which changes nothing and asks nobody.
+#[derive(Debug)]
+pub struct Reader {
+    /// Which files are documents.
+    pub crawl: crawl::Options,
+    /// What counts as a reference.
+    pub rules: Rules,
+    /// What a reference names.
+    pub resolver: Resolver,
+    /// How kept links are written: an absolute URL that starts like one is one of ours.
+    pub link: LinkStyle,
+}
+
+/// A document's bytes and what they name.
+#[derive(Debug)]
+pub struct Document {
+    /// As it was read.
+    pub bytes: Vec<u8>,
+    /// What its references name.
+    pub resolved: Resolved,
+}
+
+impl Reader {
+    /// Reads one document. `known` tells whether a blob is one of ours.
+    ///
+    /// # Errors
+    /// Why it was left alone.
+    pub fn read(&self, entry: &Entry, known: &dyn Fn(BlobName) -> bool) -> Result<Document, Skip> {
+        let bytes = crawl::read(entry, self.crawl.max_bytes)?;
+        let resolved = self.resolve(entry, &bytes, known)?;
+        Ok(Document { bytes, resolved })
+    }
+
+    /// What `bytes`, just read from `entry`, name.
+    ///
+    /// # Errors
+    /// Why the document was left alone.
+    pub fn resolve(
+        &self,
+        entry: &Entry,
+        bytes: &[u8],
+        known: &dyn Fn(BlobName) -> bool,
+    ) -> Result<Resolved, Skip> {
+        let found = extract::find(bytes, entry.kind_of(bytes)?, &self.rules);
+        let ours = |text: &str, blob| match &self.link {
+            LinkStyle::Prefix(prefix) if text.starts_with(prefix.as_str()) => true,
+            _ => known(blob),
+        };
+        Ok(self.resolver.resolve(found, &ours))
+    }
+}
+
+/// How many references a document holds, by what is to become of them.
+fn counts(resolved: &Resolved) -> Counts {
+    Counts {
+        found: (resolved.remote.len() + resolved.kept.len()) as u64,
+        proxied: resolved.remote.iter().filter(|remote| !remote.wrappers.is_empty()).count() as u64,
+        skipped: resolved.remote.iter().filter(|remote| !remote.wanted).count() as u64,
+        ..Counts::default()
+    }
+}
+
+/// The store and the catalog beside it.
+#[derive(Debug)]
+pub struct Archive {
+    /// The blobs.
+    pub store: Arc<Store>,
+    /// What is known of them.
+    pub catalog: Arc<Catalog>,
+}
+
+impl Archive {
+    /// Opens both, and makes what is missing.
+    ///
+    /// # Errors
+    /// When either cannot be used.
+    pub fn open(store: &Path, catalog: &str) -> anyhow::Result<Self> {
+        let store =
+            Store::open(store).with_context(|| format!("cannot open the store `{}`", store.display()))?;
+        let catalog = Catalog::open(catalog, &store.root().join("journal"))
+            .with_context(|| format!("cannot open the catalog `{catalog}`"))?;
+        Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
+    }
+
+    /// What the catalog calls a document: its path from the store's folder, so that a tree moved as a whole
+    /// is known again.
+    #[must_use]
+    pub fn name(&self, entry: &Entry) -> Vec<u8> {
+        let mut name = self.folder_name(&entry.folder);
+        name.extend_from_slice(entry.file_name().as_bytes());
+        name
+    }
+
+    /// What the names of the documents in `folder` start with.
+    fn folder_name(&self, folder: &Path) -> Vec<u8> {
+        let mut name = link::relative(self.store.root(), folder).into_os_string().into_encoded_bytes();
+        name.push(b'/');
+        name
+    }
+}

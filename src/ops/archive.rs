@@ -1,0 +1,587 @@
+//! The whole road: find, download, store, rewrite.
+//!
+//! One loop owns all state; what takes long happens beside it and reports back:
+//!
+//! ```text
+//! reading (threads) ──Read──▶ loop ──Job──▶ downloads (tasks, paced by host) ──▶ loop
+//!                              │                                                  ▲
+//!                              └──Batch──▶ keeping (one thread): store, journal, ─┘
+//!                                          catalog, documents
+//! ```
+//!
+//! Nothing grows with the number of documents but one small row each; documents wait for their images in a
+//! window of bounded size. A batch is kept in the order that makes a crash harmless: blobs, catalog, documents.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::blob::BlobName;
+use crate::catalog::{Counts, OriginKey, Run, Seen};
+use crate::crawl::{Entry, Skip};
+use crate::digest::Digest;
+use crate::document::reference::Reference;
+use crate::fetch::pace::{Next, Pace};
+use crate::fetch::{self, Fetcher};
+use crate::files::replace;
+use crate::media;
+use crate::ops::{Archive, Reader, counts, parallel};
+use crate::origin::OriginUrl;
+use crate::resolve::{Link, Resolved};
+use crate::rewrite::link::LinkStyle;
+
+mod download;
+mod keep;
+mod progress;
+mod report;
+
+pub use progress::{Moment, Progress};
+pub use report::{DocumentFailure, Report, UnarchivedImage};
+
+use download::{Ended, Job};
+use keep::{Batch, Document, Done};
+
+/// Documents and references that wait for images at a time.
+const WINDOW_DOCUMENTS: usize = 2_000;
+const WINDOW_REFERENCES: usize = 40_000;
+/// A batch is kept when it is this large, or this old.
+const BATCH_BYTES: u64 = 64 << 20;
+const BATCH_DOCUMENTS: usize = 1_000;
+const BATCH_AGE: Duration = Duration::from_millis(300);
+/// How often a document that somebody keeps editing is planned again in one run.
+const PLANS: u32 = 5;
+
+/// What to do besides keeping the images.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How kept links are written.
+    pub link: LinkStyle,
+    /// Whether documents are pointed at the kept images.
+    pub rewrite: bool,
+    /// How documents are replaced.
+    pub replace: replace::Options,
+    /// Whether a rewritten document keeps its modification time.
+    pub keep_mtime: bool,
+    /// What counts as a sane image.
+    pub limits: media::Limits,
+    /// Whom to ask and how often.
+    pub fetch: fetch::Options,
+    /// Whether [`Report::diffs`] is filled.
+    pub diffs: bool,
+}
+
+/// A document as it was read, with its remote references.
+#[derive(Debug)]
+struct Read {
+    entry: Entry,
+    /// What the catalog calls it.
+    name: Vec<u8>,
+    digest: Digest,
+    targets: Vec<Target>,
+    kept: Vec<Link>,
+    remote_base: bool,
+    counts: Counts,
+    /// Links that turned out to lead to no image.
+    skipped_links: u64,
+    /// How often it was planned before.
+    plans: u32,
+}
+
+/// A wanted reference. `reference.url` is empty here: the origin says it.
+#[derive(Debug)]
+struct Target {
+    reference: Reference,
+    key: OriginKey,
+    origin: OriginUrl,
+    wrappers: Vec<url::Url>,
+    url: String,
+    link: bool,
+}
+
+/// Archives the images of `entries`.
+///
+/// # Errors
+/// When the store, the catalog or the disk fails: nothing is lost, and another run finishes the work. What
+/// cannot be fetched and what cannot be rewritten is in the report instead.
+pub async fn archive(
+    reader: Arc<Reader>,
+    archive: Arc<Archive>,
+    fetcher: Arc<Fetcher>,
+    entries: Vec<Entry>,
+    options: Options,
+    progress: Arc<Progress>,
+) -> Result<Report> {
+    let started = Instant::now();
+    let plan = plan_key(&reader, &options);
+    let (entries, report) = tokio::task::spawn_blocking({
+        let archive = Arc::clone(&archive);
+        move || unchanged(&archive, entries, plan)
+    })
+    .await??;
+    progress.start(entries.len());
+    let (sender, receiver) = mpsc::channel(64);
+    let reading = read_in_background(Arc::clone(&reader), Arc::clone(&archive), entries, sender);
+    let run = archive.catalog.begin_run("archive")?;
+    let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, progress });
+    let mut report = Loop::new(shared, report).run(receiver).await?;
+    reading.await.context("the reading thread stopped")?;
+    report.elapsed = started.elapsed();
+    Ok(report)
+}
+
+/// Archives the images of a document that is no file. Nothing is rewritten or remembered of it.
+///
+/// # Errors
+/// As [`archive`].
+pub(super) async fn archive_resolved(
+    reader: Arc<Reader>,
+    archive: Arc<Archive>,
+    fetcher: Arc<Fetcher>,
+    resolved: Resolved,
+    options: Options,
+    progress: Arc<Progress>,
+) -> Result<Report> {
+    let started = Instant::now();
+    progress.start(1);
+    let (sender, receiver) = mpsc::channel(1);
+    let read = Read::new(Entry::unnamed(), Vec::new(), Digest::of(&[]), resolved, 0);
+    sender.send(Reading::Document(Box::new(read))).await.context("the loop stopped")?;
+    drop(sender);
+    let options = Options { rewrite: false, ..options };
+    let run = archive.catalog.begin_run("archive")?;
+    let plan = plan_key(&reader, &options);
+    let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, progress });
+    let mut report = Loop::new(shared, Report::looked_at(1)).run(receiver).await?;
+    report.elapsed = started.elapsed();
+    Ok(report)
+}
+
+/// What every part of a run shares.
+struct Shared {
+    reader: Arc<Reader>,
+    archive: Arc<Archive>,
+    fetcher: Arc<Fetcher>,
+    options: Options,
+    run: Run,
+    plan: [u8; 8],
+    progress: Arc<Progress>,
+}
+
+/// What the outcome for an unchanged document depends on besides its bytes.
+fn plan_key(reader: &Reader, options: &Options) -> [u8; 8] {
+    let text = format!(
+        "{} {:?} {:?} {:?} {:?} {}",
+        env!("CARGO_PKG_VERSION"),
+        reader.rules,
+        reader.resolver.scope,
+        reader.resolver.exclude_hosts,
+        reader.resolver.families.fingerprint(),
+        options.rewrite,
+    );
+    Digest::of(text.as_bytes()).as_bytes()[..8].try_into().expect("a digest has 32 bytes")
+}
+
+/// Leaves out the documents that are as a run left them with nothing to do; they are counted, not opened.
+fn unchanged(archive: &Archive, entries: Vec<Entry>, plan: [u8; 8]) -> Result<(Vec<Entry>, Report)> {
+    let mut report = Report::looked_at(entries.len() as u64);
+    let known = archive.catalog.documents()?;
+    let mut rest = Vec::new();
+    let mut last: Option<(Arc<Path>, Vec<u8>)> = None;
+    let mut name = Vec::new();
+    for entry in entries {
+        if !last.as_ref().is_some_and(|(folder, _)| Arc::ptr_eq(folder, &entry.folder)) {
+            last = Some((Arc::clone(&entry.folder), archive.folder_name(&entry.folder)));
+        }
+        name.clear();
+        name.extend_from_slice(last.as_ref().map_or(&[], |(_, folder)| folder));
+        name.extend_from_slice(entry.file_name().as_bytes());
+        let seen = known.get(name.as_slice());
+        match seen
+            .filter(|seen| seen.plan == plan && seen.counts.failed == 0 && seen.stat == entry.stat.identity())
+        {
+            Some(seen) => report.add_unchanged(&seen.counts),
+            None => rest.push(entry),
+        }
+    }
+    Ok((rest, report))
+}
+
+/// One thing the reading threads found.
+enum Reading {
+    Document(Box<Read>),
+    Skipped(PathBuf, Skip),
+}
+
+fn read_in_background(
+    reader: Arc<Reader>,
+    archive: Arc<Archive>,
+    entries: Vec<Entry>,
+    sender: mpsc::Sender<Reading>,
+) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(move || {
+        let read = |entry: &Entry| read(&reader, &archive, entry, 0);
+        parallel::in_order(&entries, read, |result| match sender.blocking_send(result) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        });
+    })
+}
+
+fn read(reader: &Reader, archive: &Archive, entry: &Entry, plans: u32) -> Reading {
+    let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
+    let document = match reader.read(entry, &known) {
+        Ok(document) => document,
+        Err(skip) => return Reading::Skipped(entry.path.clone(), skip),
+    };
+    let digest = Digest::of(&document.bytes);
+    Reading::Document(Box::new(Read::new(
+        entry.clone(),
+        archive.name(entry),
+        digest,
+        document.resolved,
+        plans,
+    )))
+}
+
+impl Read {
+    fn new(entry: Entry, name: Vec<u8>, digest: Digest, resolved: Resolved, plans: u32) -> Self {
+        let counts = counts(&resolved);
+        let wanted = resolved.remote.into_iter().filter(|remote| remote.wanted);
+        let targets = wanted.map(|remote| Target {
+            reference: remote.reference,
+            key: OriginKey::of(&remote.origin),
+            origin: remote.origin,
+            wrappers: remote.wrappers.into_iter().map(|wrapper| wrapper.url).collect(),
+            url: remote.url,
+            link: remote.link,
+        });
+        Self {
+            entry,
+            name,
+            digest,
+            targets: targets.collect(),
+            kept: resolved.kept,
+            remote_base: resolved.remote_base,
+            counts,
+            skipped_links: 0,
+            plans,
+        }
+    }
+}
+
+/// A document in the window.
+struct Waiting {
+    read: Read,
+    /// Distinct origins that are still being fetched.
+    missing: usize,
+}
+
+/// The state of one run; only the loop touches it.
+struct Loop {
+    shared: Arc<Shared>,
+    pace: Pace<Job>,
+    waiting: HashMap<u64, Waiting>,
+    next_waiting: u64,
+    /// References in the window.
+    references: usize,
+    /// Who waits for an origin that is being fetched.
+    pending: HashMap<OriginKey, Vec<u64>>,
+    /// Copies that the catalog does not know yet.
+    fresh: HashMap<OriginKey, BlobName>,
+    /// Origins that nobody gave in this run: asked once a run. The index is that of `report.failures`.
+    failed: HashMap<OriginKey, usize>,
+    batch: Batch,
+    batch_since: Option<Instant>,
+    report: Report,
+}
+
+impl Loop {
+    fn new(shared: Arc<Shared>, report: Report) -> Self {
+        Self {
+            pace: Pace::new(shared.options.fetch.concurrency, shared.options.fetch.per_host),
+            shared,
+            waiting: HashMap::new(),
+            next_waiting: 0,
+            references: 0,
+            pending: HashMap::new(),
+            fresh: HashMap::new(),
+            failed: HashMap::new(),
+            batch: Batch::default(),
+            batch_since: None,
+            report,
+        }
+    }
+
+    async fn run(mut self, mut reading: mpsc::Receiver<Reading>) -> Result<Report> {
+        let mut downloads: JoinSet<(Job, Ended)> = JoinSet::new();
+        let mut keeping: Option<JoinHandle<Result<Done>>> = None;
+        let mut all_read = false;
+        let mut stop = std::pin::pin!(stop_signal());
+        loop {
+            let wake = self.start_downloads(&mut downloads);
+            let idle = all_read && downloads.is_empty() && self.waiting.is_empty();
+            if keeping.is_none() && (self.batch_is_due() || (idle && !self.batch.is_empty())) {
+                keeping = Some(self.keep());
+            }
+            if idle && keeping.is_none() {
+                break;
+            }
+            let room = self.waiting.len() < WINDOW_DOCUMENTS && self.references < WINDOW_REFERENCES;
+            let wake = wake.into_iter().chain(self.batch_since.map(|since| since + BATCH_AGE)).min();
+            let sleep = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                read = reading.recv(), if room && !all_read => match read {
+                    Some(Reading::Document(read)) => self.admit(*read)?,
+                    Some(Reading::Skipped(path, skip)) => self.report.skip(path, &skip),
+                    None => all_read = true,
+                },
+                Some(ended) = downloads.join_next() => {
+                    let (job, ended) = ended.context("a download stopped")?;
+                    self.ended(job, ended)?;
+                },
+                done = async { keeping.as_mut().expect("guarded below").await }, if keeping.is_some() => {
+                    keeping = None;
+                    self.kept(done.context("the keeping thread stopped")??).await?;
+                },
+                () = tokio::time::sleep_until(sleep.into()) => {},
+                () = &mut stop => {
+                    tracing::warn!("stopping: what is downloaded is kept first");
+                    downloads.shutdown().await;
+                    if let Some(keeping) = keeping.take() {
+                        let done = keeping.await.context("the keeping thread stopped")??;
+                        self.kept(done).await?;
+                    }
+                    while !self.batch.is_empty() {
+                        let done = self.keep().await.context("the keeping thread stopped")??;
+                        self.kept(done).await?;
+                    }
+                    self.report.interrupted = true;
+                    break;
+                },
+            }
+        }
+        self.finish().await?;
+        Ok(self.report)
+    }
+
+    /// Starts what the pace allows; says when there may be more, if only time is missing.
+    fn start_downloads(&mut self, downloads: &mut JoinSet<(Job, Ended)>) -> Option<Instant> {
+        loop {
+            match self.pace.next(Instant::now()) {
+                Next::Start(job) => {
+                    let shared = Arc::clone(&self.shared);
+                    downloads.spawn(async move { download::attempt(&shared, job).await });
+                }
+                Next::Wait(until) => return Some(until),
+                Next::Busy | Next::Idle => return None,
+            }
+        }
+    }
+
+    /// A document enters the window: its origins are looked up, and those that nobody has are asked for.
+    fn admit(&mut self, mut read: Read) -> Result<()> {
+        let id = self.next_waiting;
+        self.next_waiting += 1;
+        self.report.found(&read.counts, read.kept.len() as u64);
+        let mut asked = HashSet::new();
+        let mut missing = 0;
+        for target in &mut read.targets {
+            if !asked.insert(target.key)
+                || self.answer(target.key)?.is_some()
+                || self.failed.contains_key(&target.key)
+            {
+                continue;
+            }
+            missing += 1;
+            if let Some(waiters) = self.pending.get_mut(&target.key) {
+                waiters.push(id);
+                continue;
+            }
+            self.pending.insert(target.key, vec![id]);
+            let job =
+                Job::new(target.key, target.origin.clone(), &target.wrappers, &self.shared.options.fetch);
+            self.ask(job, None);
+        }
+        self.references += read.targets.len();
+        let waiting = Waiting { read, missing };
+        if missing == 0 {
+            return self.ready(waiting);
+        }
+        self.waiting.insert(id, waiting);
+        Ok(())
+    }
+
+    fn answer(&self, key: OriginKey) -> Result<Option<BlobName>> {
+        match self.fresh.get(&key) {
+            Some(blob) => Ok(Some(*blob)),
+            None => Ok(self.shared.archive.catalog.kept(key)?),
+        }
+    }
+
+    fn ask(&mut self, job: Job, not_before: Option<Instant>) {
+        self.pace.push(&job.host(), not_before, job);
+    }
+
+    /// A download came to an end: a copy, another try, another rung, or nobody has it.
+    fn ended(&mut self, job: Job, ended: Ended) -> Result<()> {
+        self.pace.done(&job.host(), ended.signal(), Instant::now());
+        match ended {
+            Ended::Got(got) => {
+                self.shared.progress.downloaded();
+                self.report.downloaded(got.draft.bytes());
+                let blob = BlobName { digest: got.draft.digest(), media_type: got.inspected.media_type };
+                self.fresh.insert(job.key, blob);
+                self.batch.got(&job, *got);
+                self.touch_batch();
+                self.resolved(job.key)
+            }
+            Ended::Failed(error) => match job.after(error, &self.shared.options.fetch) {
+                download::Then::Again(job, not_before) => {
+                    self.ask(job, not_before);
+                    Ok(())
+                }
+                download::Then::Nobody(job) => {
+                    let failure = job.failure();
+                    self.shared.progress.failed();
+                    self.failed.insert(job.key, self.report.fail(failure.clone()));
+                    self.batch.failures.push(failure);
+                    self.touch_batch();
+                    self.resolved(job.key)
+                }
+            },
+            Ended::Store(error) => Err(error),
+        }
+    }
+
+    /// An origin's fate is known: documents that waited for it only are ready.
+    fn resolved(&mut self, key: OriginKey) -> Result<()> {
+        for id in self.pending.remove(&key).unwrap_or_default() {
+            let waiting = self.waiting.get_mut(&id).expect("who waits is in the window");
+            waiting.missing -= 1;
+            if waiting.missing == 0 {
+                let waiting = self.waiting.remove(&id).expect("it was there a line ago");
+                self.ready(waiting)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of a document's origins have their fate: it goes into the batch.
+    fn ready(&mut self, waiting: Waiting) -> Result<()> {
+        let mut read = waiting.read;
+        self.references -= read.targets.len();
+        let mut answers = Vec::with_capacity(read.targets.len());
+        for target in std::mem::take(&mut read.targets) {
+            match self.answer(target.key)? {
+                Some(blob) => answers.push((target.reference, blob)),
+                None => {
+                    let index = self.failed[&target.key];
+                    // A link that leads to no image was never ours to keep.
+                    if target.link && self.report.failures[index].failure.reason == "not_an_image" {
+                        read.skipped_links += 1;
+                    } else {
+                        read.counts.failed += 1;
+                        self.report.failures[index].used_by(&read.entry.path, &target.url);
+                    }
+                }
+            }
+        }
+        self.batch.documents.push(Document { read, answers });
+        self.touch_batch();
+        Ok(())
+    }
+
+    fn touch_batch(&mut self) {
+        self.batch_since.get_or_insert_with(Instant::now);
+    }
+
+    fn batch_is_due(&self) -> bool {
+        self.batch.bytes() >= BATCH_BYTES
+            || self.batch.documents.len() >= BATCH_DOCUMENTS
+            || self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE)
+    }
+
+    fn keep(&mut self) -> JoinHandle<Result<Done>> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_since = None;
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || keep::keep(&shared, batch))
+    }
+
+    /// A batch is kept: its copies are in the catalog, its documents replaced, refused, or to be read again.
+    async fn kept(&mut self, done: Done) -> Result<()> {
+        for key in done.keys {
+            self.fresh.remove(&key);
+        }
+        self.report.kept(&done.counts);
+        for failure in done.refused {
+            self.report.refuse(failure);
+        }
+        self.report.diffs.extend(done.diffs);
+        self.shared.progress.documents(done.finished);
+        self.batch.seen.extend(done.seen);
+        for Read { entry, plans, counts, kept, .. } in done.again {
+            let (plans, kept) = (plans + 1, kept.len() as u64);
+            if plans >= PLANS {
+                self.report
+                    .refuse(DocumentFailure::new(&entry.path, "it kept changing while it was rewritten"));
+                continue;
+            }
+            let shared = Arc::clone(&self.shared);
+            let read = tokio::task::spawn_blocking(move || {
+                let path = entry.path.clone();
+                match Entry::at(&path) {
+                    Ok(again) => read(&shared.reader, &shared.archive, &again, plans),
+                    Err(error) => Reading::Skipped(path, error.into()),
+                }
+            });
+            self.report.not_found(&counts, kept);
+            match read.await.context("the reading thread stopped")? {
+                Reading::Document(read) => self.admit(*read)?,
+                Reading::Skipped(path, skip) => self.report.skip(path, &skip),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what the last batch learned about its documents.
+    async fn finish(&mut self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let seen = std::mem::take(&mut self.batch.seen);
+        tokio::task::spawn_blocking(move || keep::confirm(&shared, seen))
+            .await
+            .context("the keeping thread stopped")?
+    }
+}
+
+/// Ends when the user or the system asks the program to stop.
+async fn stop_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "signals cannot be heard");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {},
+        _ = tokio::signal::ctrl_c() => {},
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A document that needs nothing more.
+fn seen(read: &Read, stat: Vec<u8>, plan: [u8; 8], counts: Counts) -> (Vec<u8>, Seen) {
+    (read.name.clone(), Seen { stat, plan, counts })
+}

@@ -1,0 +1,249 @@
+//! Keeps one batch, in the order that makes a crash harmless: blobs, catalog, documents.
+
+use std::collections::HashSet;
+use std::mem;
+
+use anyhow::Result;
+
+use crate::blob::BlobName;
+use crate::catalog::{self, Counts, Failure, OriginKey, Rewrite, Seen, Snapshot};
+use crate::crawl;
+use crate::digest::Digest;
+use crate::document::diff;
+use crate::document::reference::Reference;
+use crate::files::replace::{self, Mtime, Replacement};
+use crate::media::MediaType;
+use crate::ops::archive::download::{Got, Job};
+use crate::ops::archive::{DocumentFailure, Read, Shared, now, seen};
+use crate::ops::kept;
+use crate::rewrite::link::LinkStyle;
+use crate::rewrite::{self, Planned};
+use crate::store::Finished;
+
+/// What waits to be kept.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    drafts: Vec<(Finished, MediaType)>,
+    snapshots: Vec<Snapshot>,
+    keys: Vec<OriginKey>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) documents: Vec<Document>,
+    /// What an earlier batch learned: it rides along and forces no batch of its own.
+    pub(super) seen: Vec<(Vec<u8>, Seen)>,
+}
+
+/// A document whose origins all have their fate.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) read: Read,
+    pub(super) answers: Vec<(Reference, BlobName)>,
+}
+
+/// What keeping a batch led to.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Origins whose copies the catalog knows now.
+    pub(super) keys: Vec<OriginKey>,
+    pub(super) counts: Tally,
+    /// Documents that need nothing more, to be recorded with the next batch.
+    pub(super) seen: Vec<(Vec<u8>, Seen)>,
+    pub(super) refused: Vec<DocumentFailure>,
+    /// Documents that somebody edited meanwhile.
+    pub(super) again: Vec<Read>,
+    pub(super) diffs: Vec<Vec<u8>>,
+    /// Documents that are through.
+    pub(super) finished: u64,
+}
+
+/// Numbers for the report.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) changed: u64,
+    pub(super) archived: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
+    pub(super) deduplicated: u64,
+    pub(super) bytes_stored: u64,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.drafts.is_empty() && self.failures.is_empty() && self.documents.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.drafts.iter().map(|(draft, _)| draft.bytes()).sum()
+    }
+
+    pub(super) fn got(&mut self, job: &Job, got: Got) {
+        self.keys.push(job.key);
+        self.snapshots.push(Snapshot {
+            origin: job.origin().to_string(),
+            taken: now(),
+            digest: got.draft.digest(),
+            extension: got.inspected.media_type.extension().to_owned(),
+            bytes: got.draft.bytes(),
+            width: got.inspected.width,
+            height: got.inspected.height,
+            source: got.source,
+            url: got.url,
+            etag: got.etag,
+            last_modified: got.last_modified,
+        });
+        self.drafts.push((got.draft, got.inspected.media_type));
+    }
+}
+
+/// A document that is about to be replaced.
+struct Change {
+    document: Document,
+    planned: Planned,
+    rewrite: Rewrite,
+    diff: Vec<u8>,
+}
+
+/// # Errors
+/// When the store, the journal or the catalog fails. Documents are then as they were.
+pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
+    let mut done = Done { keys: batch.keys, finished: batch.documents.len() as u64, ..Done::default() };
+    let catalog = &shared.archive.catalog;
+    let mut new = HashSet::new();
+    for (draft, _) in &batch.drafts {
+        if catalog.knows(draft.digest())? || !new.insert(draft.digest()) {
+            done.counts.deduplicated += 1;
+        } else {
+            done.counts.bytes_stored += draft.bytes();
+        }
+    }
+    shared.archive.store.commit(&batch.drafts)?;
+    drop(batch.drafts);
+
+    let mut record = catalog::Batch {
+        snapshots: batch.snapshots,
+        failures: batch.failures,
+        seen: batch.seen,
+        ..catalog::Batch::default()
+    };
+    let mut changes = Vec::new();
+    for document in batch.documents {
+        if document.answers.is_empty() || !shared.options.rewrite {
+            let stat = document.read.entry.stat.identity();
+            through(shared, &document, &stat, &mut done);
+            continue;
+        }
+        match plan(shared, document)? {
+            Plan::Change(change) => changes.push(*change),
+            Plan::Again(read) => {
+                done.again.push(read);
+                done.finished -= 1;
+            }
+            Plan::Refused(document, why) => refuse(&document, &why, &mut done),
+        }
+    }
+    record.rewrites = changes.iter().map(|change| change.rewrite.clone()).collect();
+    catalog.record(&shared.run, &record)?;
+    replace_documents(shared, changes, &mut done);
+    Ok(done)
+}
+
+/// Records what the last batch learned.
+pub(super) fn confirm(shared: &Shared, seen: Vec<(Vec<u8>, Seen)>) -> Result<()> {
+    let record = catalog::Batch { seen, ..catalog::Batch::default() };
+    Ok(shared.archive.catalog.record(&shared.run, &record)?)
+}
+
+enum Plan {
+    Change(Box<Change>),
+    /// Edited since it was read.
+    Again(Read),
+    Refused(Document, String),
+}
+
+fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
+    let read = &document.read;
+    if read.remote_base && shared.options.link == LinkStyle::Relative {
+        let why = "its <base href> would lead relative links to another server: give --link a full prefix";
+        return Ok(Plan::Refused(document, why.to_owned()));
+    }
+    let bytes = match crawl::read(&read.entry, shared.reader.crawl.max_bytes) {
+        Ok(bytes) if Digest::of(&bytes) == read.digest => bytes,
+        _ => return Ok(Plan::Again(document.read)),
+    };
+    let images = shared.archive.store.images();
+    let known = kept::kept(&shared.archive.catalog, &read.name, &bytes, &read.kept)?;
+    let answers = mem::take(&mut document.answers)
+        .into_iter()
+        .map(|(reference, blob)| {
+            (reference, blob, shared.options.link.link(&document.read.entry.folder, &images, blob))
+        })
+        .collect::<Vec<_>>();
+    document.answers = answers.iter().map(|(reference, blob, _)| (reference.clone(), *blob)).collect();
+    let planned = rewrite::plan(&bytes, &known.standing, answers, &shared.run.name);
+    let read = &document.read;
+    let rewrite = Rewrite {
+        document: read.name.clone(),
+        before: rewrite::before(&planned.after, &planned.links),
+        after: Digest::of(&planned.after),
+        mtime: known.exact.map_or(read.entry.stat.mtime_ns, |record| record.mtime),
+        links: planned.links.iter().map(kept::link).collect(),
+    };
+    let diff = match shared.options.diffs {
+        true => diff::unified(&read.entry.path.to_string_lossy(), &bytes, &planned.patch),
+        false => Vec::new(),
+    };
+    Ok(Plan::Change(Box::new(Change { document, planned, rewrite, diff })))
+}
+
+fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
+    let mut documents = Vec::with_capacity(changes.len());
+    let mut replacements = Vec::with_capacity(changes.len());
+    for change in changes {
+        replacements.push(Replacement {
+            path: change.document.read.entry.real(),
+            expected: change.document.read.digest,
+            new: change.planned.after,
+            mtime: if shared.options.keep_mtime { Mtime::Keep } else { Mtime::New },
+            left_by_us: None,
+        });
+        documents.push((change.document, change.diff));
+    }
+    let outcomes = replace::replace_all(replacements, &shared.options.replace);
+    for ((document, diff), outcome) in documents.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(replaced) => {
+                tracing::info!(document = %document.read.entry.path.display(), links = document.answers.len(), "rewritten");
+                done.counts.changed += 1;
+                done.diffs.extend((!diff.is_empty()).then_some(diff));
+                through(shared, &document, &replaced.stat.identity(), done);
+            }
+            Err(refused) if refused.is_transient() => {
+                done.again.push(document.read);
+                done.finished -= 1;
+            }
+            Err(refused) => refuse(&document, &refused.to_string(), done),
+        }
+    }
+}
+
+/// A document that is as it should be.
+fn through(shared: &Shared, document: &Document, stat: &[u8], done: &mut Done) {
+    let answers = document.answers.len() as u64;
+    done.counts.archived += answers;
+    done.counts.failed += document.read.counts.failed;
+    done.counts.skipped += document.read.skipped_links;
+    let counts = Counts {
+        archived: answers + document.read.kept.len() as u64,
+        skipped: document.read.counts.skipped + document.read.skipped_links,
+        ..document.read.counts
+    };
+    // A document from stdin has no name and is not remembered.
+    if !document.read.name.is_empty() {
+        done.seen.push(seen(&document.read, stat.to_vec(), shared.plan, counts));
+    }
+}
+
+fn refuse(document: &Document, why: &str, done: &mut Done) {
+    done.counts.failed += document.read.counts.failed + document.answers.len() as u64;
+    done.counts.skipped += document.read.skipped_links;
+    done.refused.push(DocumentFailure::new(&document.read.entry.path, why));
+}

@@ -1,0 +1,179 @@
+//! What a run did, in numbers, and what it could not do, one by one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::catalog::{Counts, Failure};
+use crate::crawl::Skip;
+use crate::ops::archive::keep::Tally;
+
+/// The outcome of a run.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Documents that were looked at, opened or not.
+    pub scanned: u64,
+    /// Of these, the ones that were rewritten.
+    pub changed: u64,
+    /// References, by what became of them.
+    pub references: References,
+    /// Images, by what became of them.
+    pub images: Images,
+    /// Images that nobody gave.
+    pub failures: Vec<UnarchivedImage>,
+    /// Documents that could not be read or not be rewritten.
+    pub documents_failed: Vec<DocumentFailure>,
+    /// Unified diffs of what was changed, if they were asked for.
+    pub diffs: Vec<Vec<u8>>,
+    /// Whether the run was stopped before its end.
+    pub interrupted: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// References of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// Remote ones and kept links.
+    pub found: u64,
+    /// Behind a wrapper.
+    pub proxied: u64,
+    /// Whose image is kept now; they point at it unless rewriting was off.
+    pub archived: u64,
+    /// That pointed at a kept image before.
+    pub already_archived: u64,
+    /// That keep their URL since nobody gave the image.
+    pub failed: u64,
+    /// Left alone on purpose.
+    pub skipped: u64,
+}
+
+/// Images of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Images {
+    /// Answers that were whole, genuine images.
+    pub downloaded: u64,
+    /// Of these, the ones whose bytes were kept already.
+    pub deduplicated: u64,
+    /// Length of all answers that were images.
+    pub bytes_downloaded: u64,
+    /// Length of the blobs that are new.
+    pub bytes_stored: u64,
+}
+
+/// An image that nobody gave.
+#[derive(Debug)]
+pub struct UnarchivedImage {
+    /// Whom was asked, and what they said.
+    pub failure: Failure,
+    /// One URL under which a document names it.
+    pub url: String,
+    /// The documents that name it, each once, in the order they were read.
+    pub documents: Vec<PathBuf>,
+}
+
+/// A document that was left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentFailure {
+    /// As it was found.
+    pub document: PathBuf,
+    /// One line for a person.
+    pub why: String,
+}
+
+impl DocumentFailure {
+    pub(super) fn new(document: &Path, why: impl Into<String>) -> Self {
+        Self { document: document.to_owned(), why: why.into() }
+    }
+}
+
+impl UnarchivedImage {
+    /// Whether a document wanted the image: a link that turned out to lead to a page is no loss.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        !self.documents.is_empty()
+    }
+
+    pub(super) fn used_by(&mut self, document: &Path, url: &str) {
+        if self.url.is_empty() {
+            url.clone_into(&mut self.url);
+        }
+        if self.documents.last().is_none_or(|last| last != document) {
+            self.documents.push(document.to_owned());
+        }
+    }
+}
+
+impl Report {
+    /// Whether every reference that was wanted is archived and every document could be handled.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.references.failed == 0 && self.documents_failed.is_empty() && !self.interrupted
+    }
+
+    /// A run over that many documents, before anything is done.
+    pub(crate) fn looked_at(documents: u64) -> Self {
+        Self { scanned: documents, ..Self::default() }
+    }
+
+    /// Adds documents that were left alone before they were read.
+    pub fn skip_all(&mut self, skipped: Vec<(PathBuf, Skip)>) {
+        for (document, skip) in skipped {
+            self.skip(document, &skip);
+        }
+    }
+
+    pub(super) fn add_unchanged(&mut self, counts: &Counts) {
+        self.references.found += counts.found;
+        self.references.proxied += counts.proxied;
+        self.references.already_archived += counts.archived;
+        self.references.skipped += counts.skipped;
+    }
+
+    /// Counts what a document holds.
+    pub(crate) fn found(&mut self, counts: &Counts, kept: u64) {
+        self.references.found += counts.found;
+        self.references.proxied += counts.proxied;
+        self.references.skipped += counts.skipped;
+        self.references.already_archived += kept;
+    }
+
+    /// Takes back what [`Self::found`] counted for a document that is read again.
+    pub(super) fn not_found(&mut self, counts: &Counts, kept: u64) {
+        self.references.found -= counts.found;
+        self.references.proxied -= counts.proxied;
+        self.references.skipped -= counts.skipped;
+        self.references.already_archived -= kept;
+    }
+
+    pub(super) fn downloaded(&mut self, bytes: u64) {
+        self.images.downloaded += 1;
+        self.images.bytes_downloaded += bytes;
+    }
+
+    /// Returns the index of the failure.
+    pub(super) fn fail(&mut self, failure: Failure) -> usize {
+        self.failures.push(UnarchivedImage { failure, url: String::new(), documents: Vec::new() });
+        self.failures.len() - 1
+    }
+
+    pub(crate) fn skip(&mut self, document: PathBuf, skip: &Skip) {
+        if skip.is_failure() {
+            self.documents_failed.push(DocumentFailure { document, why: skip.to_string() });
+        } else {
+            tracing::info!(document = %document.display(), why = %skip, "left alone");
+        }
+    }
+
+    pub(super) fn kept(&mut self, tally: &Tally) {
+        self.changed += tally.changed;
+        self.references.archived += tally.archived;
+        self.references.failed += tally.failed;
+        self.references.skipped += tally.skipped;
+        self.images.deduplicated += tally.deduplicated;
+        self.images.bytes_stored += tally.bytes_stored;
+    }
+
+    pub(super) fn refuse(&mut self, failure: DocumentFailure) {
+        self.documents_failed.push(failure);
+    }
+}

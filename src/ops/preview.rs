@@ -1,0 +1,126 @@
+//! What would `archive` do? Reads the documents and the catalog, asks nobody, changes nothing.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::blob::BlobName;
+use crate::catalog::{Counts, OriginKey};
+use crate::crawl::{Entry, Skip};
+use crate::digest::Digest;
+use crate::document::diff;
+use crate::document::splice::{Edit, Patch};
+use crate::ops::archive::{Options, Report};
+use crate::ops::{Archive, Reader, counts, parallel};
+
+/// What a diff shows for a link whose digest is known only after the download.
+pub const STAND_IN: &str = "<digest>";
+
+/// What would be done.
+#[derive(Debug, Default)]
+pub struct Preview {
+    /// What was found; nothing in it was done.
+    pub report: Report,
+    /// Documents that would change, if every image is to be had.
+    pub documents: u64,
+    /// References that would change.
+    pub references: u64,
+    /// Images that would be asked for.
+    pub images: u64,
+}
+
+struct Looked {
+    counts: Counts,
+    kept: u64,
+    wanted: u64,
+    unknown: Vec<OriginKey>,
+    diff: Vec<u8>,
+}
+
+/// Looks at every entry.
+///
+/// # Errors
+/// When the catalog fails.
+pub fn preview(
+    reader: &Reader,
+    archive: Option<&Archive>,
+    images: &Path,
+    entries: &[Entry],
+    options: &Options,
+) -> Result<Preview> {
+    let images = std::path::absolute(images)?;
+    let mut preview = Preview { report: Report::looked_at(entries.len() as u64), ..Preview::default() };
+    let mut asked = HashSet::new();
+    let mut failed = None;
+    let look = |entry: &Entry| (entry.path.clone(), look(reader, archive, &images, entry, options));
+    parallel::in_order(entries, look, |(path, looked)| {
+        match looked {
+            Ok(Ok(looked)) => {
+                preview.report.found(&looked.counts, looked.kept);
+                preview.documents += u64::from(looked.wanted > 0);
+                preview.references += looked.wanted;
+                preview.images += looked.unknown.into_iter().filter(|key| asked.insert(*key)).count() as u64;
+                preview.report.diffs.extend((!looked.diff.is_empty()).then_some(looked.diff));
+            }
+            Ok(Err(skip)) => preview.report.skip(path, &skip),
+            Err(error) => failed = Some(error),
+        }
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    failed.map_or(Ok(preview), Err)
+}
+
+impl Preview {
+    /// Adds documents that were left alone before they were read.
+    pub fn skip_all(&mut self, skipped: Vec<(std::path::PathBuf, Skip)>) {
+        self.report.skip_all(skipped);
+    }
+}
+
+fn look(
+    reader: &Reader,
+    archive: Option<&Archive>,
+    images: &Path,
+    entry: &Entry,
+    options: &Options,
+) -> Result<Result<Looked, Skip>> {
+    let catalog = archive.map(|archive| &archive.catalog);
+    let known = |blob: BlobName| catalog.is_some_and(|catalog| catalog.knows(blob.digest).unwrap_or(false));
+    let document = match reader.read(entry, &known) {
+        Ok(document) => document,
+        Err(skip) => return Ok(Err(skip)),
+    };
+    let resolved = document.resolved;
+    let mut looked = Looked {
+        counts: counts(&resolved),
+        kept: resolved.kept.len() as u64,
+        wanted: 0,
+        unknown: Vec::new(),
+        diff: Vec::new(),
+    };
+    let folder = &entry.folder;
+    let mut edits = Vec::new();
+    for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
+        looked.wanted += 1;
+        let key = OriginKey::of(&remote.origin);
+        let blob = catalog.map(|catalog| catalog.kept(key)).transpose()?.flatten();
+        let link = match blob {
+            Some(blob) => options.link.link(folder, images, blob),
+            None => {
+                looked.unknown.push(key);
+                options.link.link_to(folder, images, STAND_IN)
+            }
+        };
+        let escapes = remote.reference.escapes;
+        let text = if blob.is_some() { escapes.encode(&link) } else { link };
+        edits.push(Edit { span: remote.reference.span, text: text.into_bytes() });
+    }
+    if options.diffs && options.rewrite {
+        let patch =
+            Patch::new(Digest::of(&document.bytes), edits).expect("references of one document are disjoint");
+        looked.diff = diff::unified(&entry.path.to_string_lossy(), &document.bytes, &patch);
+    }
+    Ok(Ok(looked))
+}

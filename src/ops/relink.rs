@@ -1,0 +1,41 @@
+//! Changes how kept links are written, in place; asks nobody and keeps the way back.
+
+use anyhow::Result;
+
+use crate::crawl::Entry;
+use crate::digest::Digest;
+use crate::document::splice::{Edit, Patch};
+use crate::files::replace::Mtime;
+use crate::ops::change::{self, Change, Planning, Report};
+use crate::ops::{Archive, Reader};
+use crate::rewrite::link::LinkStyle;
+
+/// Writes every kept link of `entries` in `style`.
+///
+/// # Errors
+/// When the catalog fails. A document that cannot be changed is in the report.
+pub fn relink(
+    reader: &Reader,
+    archive: &Archive,
+    entries: &[Entry],
+    style: &LinkStyle,
+    options: &change::Options,
+) -> Result<Report> {
+    let run = archive.catalog.begin_run("relink")?;
+    change::change(reader, archive, &run, entries, options, &|planning| {
+        Ok(Some(plan(archive, planning, style)))
+    })
+}
+
+fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Change {
+    let bytes = &planning.document.bytes;
+    let images = archive.store.images();
+    let edits = planning.document.resolved.kept.iter().filter_map(|link| {
+        let text = link.escapes.encode(&style.link(&planning.entry.folder, &images, link.blob)).into_bytes();
+        (bytes[link.span.range()] != text).then_some(Edit { span: link.span, text })
+    });
+    let patch =
+        Patch::new(Digest::of(bytes), edits.collect()).expect("kept links of one document are disjoint");
+    let rewrite = Some(change::record(planning, &patch, &planning.kept.standing));
+    Change { patch, mtime: Mtime::New, rewrite, unknown: 0 }
+}

@@ -1,0 +1,54 @@
+//! `archive` for one document that has no file: it comes in as bytes and goes out as bytes. Its images are
+//! kept like any other's; there is no way back but the bytes the caller has.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::blob::BlobName;
+use crate::catalog::OriginKey;
+use crate::crawl::Entry;
+use crate::fetch::Fetcher;
+use crate::ops::archive::{self, Options, Progress, Report};
+use crate::ops::{Archive, Reader};
+use crate::rewrite;
+
+/// Keeps the images of `bytes` and points them at the copies, as seen from `folder`.
+///
+/// # Errors
+/// As [`archive::archive`].
+pub async fn archive(
+    reader: Arc<Reader>,
+    archive: Arc<Archive>,
+    fetcher: Arc<Fetcher>,
+    bytes: Vec<u8>,
+    folder: &Path,
+    options: Options,
+    progress: Arc<Progress>,
+) -> Result<(Vec<u8>, Report)> {
+    let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
+    let resolved = reader.resolve(&Entry::unnamed(), &bytes, &known)?;
+    let report = archive::archive_resolved(
+        Arc::clone(&reader),
+        Arc::clone(&archive),
+        fetcher,
+        resolved,
+        options.clone(),
+        progress,
+    )
+    .await?;
+    if !options.rewrite {
+        return Ok((bytes, report));
+    }
+    let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
+    let resolved = reader.resolve(&Entry::unnamed(), &bytes, &known)?;
+    let images = archive.store.images();
+    let mut answers = Vec::new();
+    for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
+        if let Some(blob) = archive.catalog.kept(OriginKey::of(&remote.origin))? {
+            answers.push((remote.reference, blob, options.link.link(folder, &images, blob)));
+        }
+    }
+    Ok((rewrite::plan(&bytes, &[], answers, "").after, report))
+}

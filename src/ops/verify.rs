@@ -1,0 +1,151 @@
+//! Re-reads every blob and every archived document, and says what is not as it should be.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::blob::BlobName;
+use crate::crawl::Entry;
+use crate::ops::{Archive, Reader, parallel};
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+pub enum Finding {
+    /// The catalog knows a blob, and the store has no file of its name.
+    Missing {
+        /// Its name.
+        blob: BlobName,
+    },
+    /// A blob's bytes do not have its digest.
+    Corrupt {
+        /// Its name.
+        blob: BlobName,
+    },
+    /// A file in the store that the catalog does not know.
+    Orphaned {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A document points at a blob that the store does not have.
+    Dangling {
+        /// The document.
+        document: PathBuf,
+        /// What it points at.
+        blob: BlobName,
+    },
+    /// A file could not be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+}
+
+/// What was looked at and what was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Blobs that the catalog knows.
+    pub blobs: u64,
+    /// Documents that a run rewrote and that are still there.
+    pub documents: u64,
+    /// Kept links in them.
+    pub links: u64,
+    /// Blobs first, then orphans, then documents; each in order of name.
+    pub findings: Vec<Finding>,
+}
+
+/// Checks the whole archive.
+///
+/// # Errors
+/// When the catalog fails or the store cannot be listed. What is wrong with single files is in the report.
+pub fn verify(reader: &Reader, archive: &Archive) -> Result<Report> {
+    let mut report = Report::default();
+    let blobs = archive.catalog.blobs()?;
+    report.blobs = blobs.len() as u64;
+    parallel::in_order(
+        &blobs,
+        |blob| check(archive, *blob),
+        |finding| {
+            report.findings.extend(finding);
+            ControlFlow::Continue(())
+        },
+    );
+    let known: HashSet<BlobName> = blobs.into_iter().collect();
+    for file in archive.store.list()? {
+        match file {
+            Ok(blob) if known.contains(&blob) => {}
+            Ok(blob) => report.findings.push(Finding::Orphaned { path: archive.store.path(blob) }),
+            Err(path) => report.findings.push(Finding::Orphaned { path }),
+        }
+    }
+    let documents: Vec<PathBuf> =
+        archive.catalog.archived_documents()?.into_iter().map(|name| document_path(archive, &name)).collect();
+    parallel::in_order(
+        &documents,
+        |path| links(reader, archive, path),
+        |(found, findings)| {
+            report.documents += u64::from(found.is_some());
+            report.links += found.unwrap_or(0);
+            report.findings.extend(findings);
+            ControlFlow::Continue(())
+        },
+    );
+    Ok(report)
+}
+
+/// Where the document is that the catalog calls `name`.
+pub(super) fn document_path(archive: &Archive, name: &[u8]) -> PathBuf {
+    let mut path = archive.store.root().to_owned();
+    for component in Path::new(OsStr::from_bytes(name)).components() {
+        match component {
+            std::path::Component::ParentDir => {
+                path.pop();
+            }
+            other => path.push(other),
+        }
+    }
+    path
+}
+
+fn check(archive: &Archive, blob: BlobName) -> Option<Finding> {
+    match archive.store.check(blob) {
+        Ok(Some(true)) => None,
+        Ok(Some(false)) => Some(Finding::Corrupt { blob }),
+        Ok(None) => Some(Finding::Missing { blob }),
+        Err(error) => Some(Finding::Unreadable {
+            path: archive.store.path(blob),
+            why: format!("{:#}", anyhow::Error::from(error)),
+        }),
+    }
+}
+
+/// How many kept links the document holds, if it is still there, and those that lead nowhere.
+fn links(reader: &Reader, archive: &Archive, path: &Path) -> (Option<u64>, Vec<Finding>) {
+    let Ok(entry) = Entry::at(path) else { return (None, Vec::new()) };
+    let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
+    match reader.read(&entry, &known) {
+        Ok(document) => {
+            let kept = document.resolved.kept;
+            let gone = kept.iter().filter(|link| !archive.store.contains(link.blob));
+            let findings = gone.map(|link| Finding::Dangling { document: path.to_owned(), blob: link.blob });
+            (Some(kept.len() as u64), findings.collect())
+        }
+        Err(skip) => (None, vec![Finding::Unreadable { path: path.to_owned(), why: skip.to_string() }]),
+    }
+}
+
+/// Makes the catalog again from the store's journal: origins, snapshots and every document's way back.
+/// Returns how many lines were read.
+///
+/// # Errors
+/// When the journal cannot be listed or the catalog not be written.
+pub fn rebuild(archive: &Archive) -> Result<u64> {
+    Ok(archive.catalog.rebuild()?)
+}

@@ -1,0 +1,194 @@
+//! What each reference of a document names: an image out there, a kept one, or nothing of ours.
+//!
+//! Pure. Brings together what `document` finds and what `origin` knows, and asks nobody.
+
+use url::{Host, Url};
+
+use crate::blob::BlobName;
+use crate::document::escape::Escapes;
+use crate::document::extract::Found;
+use crate::document::reference::Reference;
+use crate::document::span::Span;
+use crate::media::MediaType;
+use crate::origin::OriginUrl;
+use crate::origin::proxy::Families;
+
+/// Which remote references are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Every one.
+    #[default]
+    All,
+    /// Those behind a wrapper.
+    Proxied,
+}
+
+/// What it takes to say what a reference names.
+#[derive(Debug)]
+pub struct Resolver {
+    /// How wrappers are taken off.
+    pub families: Families,
+    /// Which references are wanted.
+    pub scope: Scope,
+    /// Hosts whose images stay where they are; `*.` before one stands for every host below it.
+    pub exclude_hosts: Vec<String>,
+}
+
+/// What the references of one document name. Each list is sorted by where it stands.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// Images on other people's servers.
+    pub remote: Vec<Remote>,
+    /// Links to kept images.
+    pub kept: Vec<Link>,
+    /// Whether relative references lead to another server (`<base href>`).
+    pub remote_base: bool,
+}
+
+/// A reference to an image on somebody's server.
+#[derive(Debug)]
+pub struct Remote {
+    /// Where it stands.
+    pub reference: Reference,
+    /// The absolute URL that stands there; a root-relative wrapper as it is, where no base is known.
+    pub url: String,
+    /// The image's own URL.
+    pub origin: OriginUrl,
+    /// The wrappers, outermost first.
+    pub wrappers: Vec<Wrapper>,
+    /// Whether it is a link that leads to an image rather than an image shown.
+    pub link: bool,
+    /// Whether it is wanted; if not, it is left as it is.
+    pub wanted: bool,
+}
+
+/// A reference that points at a kept image.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Where it stands.
+    pub span: Span,
+    /// How a URL is written there.
+    pub escapes: Escapes,
+    /// What it points at.
+    pub blob: BlobName,
+}
+
+/// One wrapper around an image's URL.
+#[derive(Clone, Debug)]
+pub struct Wrapper {
+    /// The family's name.
+    pub family: String,
+    /// The wrapper as a browser asks for it.
+    pub url: Url,
+}
+
+impl Resolver {
+    /// Says what each of `found` names. `ours` tells whether an absolute URL that looks like a kept link is one.
+    #[must_use]
+    pub fn resolve(&self, found: Found, ours: &dyn Fn(&str, BlobName) -> bool) -> Resolved {
+        let base = found.base.as_deref().and_then(|base| Url::parse(base).ok());
+        let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
+        let mut resolved = Resolved { remote_base: base.is_some(), ..Resolved::default() };
+        for reference in found.references {
+            match self.name(reference, base.as_ref(), ours) {
+                Named::Kept(link) => resolved.kept.push(link),
+                Named::Remote(remote) => resolved.remote.push(*remote),
+                Named::Nothing => {}
+            }
+        }
+        for link in found.links {
+            match self.name(link, base.as_ref(), ours) {
+                Named::Kept(link) => resolved.kept.push(link),
+                Named::Remote(mut remote) => {
+                    remote.link = true;
+                    if leads_to_image(&remote, &resolved.remote) {
+                        resolved.remote.push(*remote);
+                    }
+                }
+                Named::Nothing => {}
+            }
+        }
+        resolved.remote.sort_by_key(|remote| remote.reference.span);
+        resolved
+            .remote
+            .dedup_by(|later, earlier| later.reference.span.start() < earlier.reference.span.end());
+        resolved.kept.sort_by_key(|link| link.span);
+        resolved
+    }
+
+    fn name(
+        &self,
+        mut reference: Reference,
+        base: Option<&Url>,
+        ours: &dyn Fn(&str, BlobName) -> bool,
+    ) -> Named {
+        let text = std::mem::take(&mut reference.url);
+        if let Some(blob) = BlobName::from_link(&text)
+            && (!is_absolute(&text) || ours(&text, blob))
+        {
+            return Named::Kept(Link { span: reference.span, escapes: reference.escapes, blob });
+        }
+        let Ok(unwrapped) = self.families.unwrap_with_base(&text, base) else { return Named::Nothing };
+        let url = absolute(&text, base);
+        let wrappers: Vec<Wrapper> = unwrapped
+            .layers
+            .into_iter()
+            .filter_map(|layer| Some(Wrapper { family: layer.family.to_string(), url: layer.url? }))
+            .collect();
+        let excluded = [url.as_ref().and_then(Url::host), unwrapped.origin.url().host()]
+            .into_iter()
+            .flatten()
+            .any(|host| self.exclude_hosts.iter().any(|pattern| host_matches(pattern, &host)));
+        let wanted = !excluded && (self.scope == Scope::All || !wrappers.is_empty());
+        Named::Remote(Box::new(Remote {
+            reference,
+            url: url.map_or(text, String::from),
+            origin: unwrapped.origin,
+            wrappers,
+            link: false,
+            wanted,
+        }))
+    }
+}
+
+enum Named {
+    Kept(Link),
+    Remote(Box<Remote>),
+    Nothing,
+}
+
+/// Whether a link's target is an image: by its name, or because the document shows it.
+fn leads_to_image(link: &Remote, shown: &[Remote]) -> bool {
+    let path = link.origin.url().path();
+    let extension = path.rsplit('/').next().and_then(|file| file.rsplit_once('.'));
+    extension.is_some_and(|(_, extension)| is_image_extension(extension))
+        || shown.iter().any(|remote| !remote.link && remote.origin == link.origin)
+}
+
+fn is_image_extension(extension: &str) -> bool {
+    let extension = extension.to_ascii_lowercase();
+    MediaType::from_extension(&extension).is_some()
+        || matches!(extension.as_str(), "jpeg" | "jpe" | "jfif" | "apng" | "tif" | "heif" | "avifs")
+}
+
+/// Whether a browser would look for a host in `text`.
+fn is_absolute(text: &str) -> bool {
+    let scheme = text.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':'));
+    scheme || text.starts_with("//")
+}
+
+fn absolute(text: &str, base: Option<&Url>) -> Option<Url> {
+    match base {
+        Some(base) => base.join(text).ok(),
+        None if text.starts_with("//") => Url::parse(&format!("https:{text}")).ok(),
+        None => Url::parse(text).ok(),
+    }
+}
+
+fn host_matches(pattern: &str, host: &Host<&str>) -> bool {
+    let host = host.to_string();
+    match pattern.strip_prefix("*.") {
+        Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+        None => host == pattern,
+    }
+}

@@ -1,0 +1,111 @@
+//! What is written into a document to point at a kept image.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::blob::BlobName;
+
+/// What a path segment may hold as it is, and needs no escape in any grammar: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How kept links are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkStyle {
+    /// A path from the document's folder to the store's.
+    Relative,
+    /// A prefix put before `<ab>/<digest>.<ext>`; it ends in `/`.
+    Prefix(String),
+}
+
+/// A prefix that cannot be the start of a URL.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{text}` is no link style: `relative`, or a prefix such as `/images/` or `http://host/images/`")]
+pub struct ParseError {
+    text: String,
+}
+
+impl FromStr for LinkStyle {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "relative" {
+            return Ok(Self::Relative);
+        }
+        // A word without a slash is a slip of the pen (`relativ`) rather than a folder.
+        if !text.contains('/') || text.chars().any(|char| char.is_whitespace() || char.is_control()) {
+            return Err(ParseError { text: text.to_owned() });
+        }
+        let slash = if text.ends_with('/') { "" } else { "/" };
+        Ok(Self::Prefix(format!("{text}{slash}")))
+    }
+}
+
+impl LinkStyle {
+    /// The URL that a document in `folder` uses for `blob` in `images`; both folders absolute.
+    #[must_use]
+    pub fn link(&self, folder: &Path, images: &Path, blob: BlobName) -> String {
+        self.link_to(folder, images, &blob.to_string())
+    }
+
+    /// The same for anything that lies in `images` under the name `name`.
+    #[must_use]
+    pub fn link_to(&self, folder: &Path, images: &Path, name: &str) -> String {
+        match self {
+            Self::Prefix(prefix) => format!("{prefix}{name}"),
+            Self::Relative => {
+                let mut link = String::new();
+                for component in relative(folder, images).components() {
+                    match component {
+                        Component::ParentDir => link.push_str(".."),
+                        other => link.extend(percent_encode(other.as_os_str().as_bytes(), SEGMENT)),
+                    }
+                    link.push('/');
+                }
+                format!("{link}{name}")
+            }
+        }
+    }
+}
+
+/// The way from folder `from` to `to`, both absolute and without `..`.
+#[must_use]
+pub fn relative(from: &Path, to: &Path) -> PathBuf {
+    let common = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(to.components().skip(common)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::media::MediaType;
+
+    #[test]
+    fn a_relative_link_leads_from_the_document_to_the_blob() {
+        let blob = BlobName { digest: Digest::of(b"x"), media_type: MediaType::Png };
+        for (folder, images, expected) in [
+            ("/blog", "/blog/cache/images", "cache/images/"),
+            ("/blog/posts/2022", "/blog/cache/images", "../../cache/images/"),
+            ("/blog", "/var/my images (1)/图", "../var/my%20images%20%281%29/%E5%9B%BE/"),
+            ("/a/images", "/a/images", ""),
+        ] {
+            let link = LinkStyle::Relative.link(Path::new(folder), Path::new(images), blob);
+            assert_eq!(link, format!("{expected}{blob}"), "from {folder} to {images}");
+            assert_eq!(BlobName::from_link(&link), Some(blob));
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_in_one_slash() {
+        assert_eq!("/images".parse(), Ok(LinkStyle::Prefix("/images/".into())));
+        assert_eq!("http://h:7420/images/".parse(), Ok(LinkStyle::Prefix("http://h:7420/images/".into())));
+        assert_eq!("relative".parse(), Ok(LinkStyle::Relative));
+        assert!("".parse::<LinkStyle>().is_err());
+        assert!("relativ".parse::<LinkStyle>().is_err());
+        assert!("/my images/".parse::<LinkStyle>().is_err());
+    }
+}

@@ -1,0 +1,365 @@
+//! Kept images by digest: begin, write, finish, commit, open, list, remove.
+//!
+//! ```text
+//! <root>/VERSION                       the layout's name
+//! <root>/images/<ab>/<digest>.<ext>    blobs, the bytes as they came
+//! <root>/incoming/<process>/           drafts, by process; swept when their process is gone
+//! ```
+//!
+//! A blob is whole or absent: its bytes are on disk before it gets its name, and its name is on disk
+//! before [`Store::commit`] returns. The store has not heard of documents, origins or the catalog.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::blob::BlobName;
+use crate::digest::{Digest, Hasher};
+use crate::files;
+use crate::files::folder::{self, Folder};
+use crate::media::MediaType;
+
+const VERSION: &str = "imgkeep store 1\n";
+/// The longest `VERSION` that is read.
+const VERSION_BYTES: u64 = 4096;
+
+/// What can go wrong with the store itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system said no.
+    #[error(transparent)]
+    Files(#[from] files::Error),
+    /// Another layout, most likely a later program's.
+    #[error("`{path}` says `{found}`, and this program knows `imgkeep store 1` only: use a newer imgkeep")]
+    Version {
+        /// The `VERSION` file.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+    },
+}
+
+/// A folder of blobs.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// Open as long as drafts are written below it: a failed write is then reported when they are synced.
+    folder: Folder,
+    incoming: Incoming,
+}
+
+impl Store {
+    /// Opens the store at `root`, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Version`] for a layout this program does not know; otherwise what the disk says.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        folder::create_all(&root.join("images"))?;
+        let root = files::canonicalize(root)?;
+        let path = root.join("VERSION");
+        match files::read_to_string(&path, VERSION_BYTES) {
+            Ok(found) if found == VERSION => {}
+            Ok(found) => {
+                let found = found.lines().next().unwrap_or_default().to_owned();
+                return Err(Error::Version { path, found });
+            }
+            Err(error) if error.is_not_found() => files::write(&path, VERSION.as_bytes())?,
+            Err(error) => return Err(error.into()),
+        }
+        let folder = Folder::open(&root)?;
+        let incoming = Incoming::open(&root.join("incoming"))?;
+        Ok(Self { root, folder, incoming })
+    }
+
+    /// The store's folder, absolute and without symlinks.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder that holds the blobs.
+    #[must_use]
+    pub fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// Where `blob` is, or would be.
+    #[must_use]
+    pub fn path(&self, blob: BlobName) -> PathBuf {
+        self.root.join("images").join(blob.to_string())
+    }
+
+    /// Whether a file of that name is there; [`Self::check`] reads it too.
+    #[must_use]
+    pub fn contains(&self, blob: BlobName) -> bool {
+        self.path(blob).is_file()
+    }
+
+    /// Starts a blob whose digest is not known yet.
+    ///
+    /// # Errors
+    /// When the draft's file cannot be made.
+    pub fn begin(&self) -> Result<Draft, Error> {
+        let path = self.incoming.next();
+        let file = files::create_new(&path)?;
+        Ok(Draft { path, file, hasher: Hasher::default(), bytes: 0 })
+    }
+
+    /// Gives the drafts their names, durably: when this returns, a power cut leaves every one of them whole.
+    ///
+    /// # Errors
+    /// When the disk refuses; no draft is then known to be kept, and all may be committed again.
+    pub fn commit(&self, drafts: &[(Finished, MediaType)]) -> Result<(), Error> {
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        let paths: Vec<PathBuf> = drafts.iter().map(|(draft, _)| draft.path.clone()).collect();
+        self.folder.sync_files(&paths)?;
+        let mut shards = Vec::new();
+        for (draft, media_type) in drafts {
+            let path = self.path(BlobName { digest: draft.digest, media_type: *media_type });
+            let shard = path.parent().expect("a blob's path has its shard before it").to_owned();
+            if !shards.contains(&shard) {
+                folder::create_all(&shard)?;
+                shards.push(shard);
+            }
+            files::rename(&draft.path, &path)?;
+        }
+        Ok(self.folder.sync_files(&shards)?)
+    }
+
+    /// Re-reads a blob: `Ok(None)` if there is none, else whether its bytes still have its digest.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn check(&self, blob: BlobName) -> Result<Option<bool>, Error> {
+        let path = self.path(blob);
+        match files::digest(&path) {
+            Ok((digest, _)) => Ok(Some(digest == blob.digest)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every file below `images`, sorted: the name of a blob, or `Err` with the path of what is none.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub fn list(&self) -> Result<Vec<Result<BlobName, PathBuf>>, Error> {
+        let mut found = Vec::new();
+        let list = |folder: &Path| -> Result<Vec<PathBuf>, Error> {
+            Ok(files::names(folder)?.into_iter().map(|name| folder.join(name)).collect())
+        };
+        for shard in list(&self.images())? {
+            if !shard.is_dir() {
+                found.push(Err(shard));
+                continue;
+            }
+            for file in list(&shard)? {
+                let name = file.strip_prefix(self.images()).ok().and_then(Path::to_str);
+                let blob = name.and_then(BlobName::from_link);
+                found.push(blob.filter(|blob| self.path(*blob) == file).ok_or(file));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A blob being written. Dropped unfinished, it leaves nothing.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    file: File,
+    hasher: Hasher,
+    bytes: u64,
+}
+
+impl Draft {
+    /// Adds bytes and hashes them on the way.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(files::Error::io(&self.path, "write"))?;
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// How many bytes were written so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Opens what was written so far, for a look before it is finished.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn reader(&self) -> Result<BufReader<File>, Error> {
+        Ok(BufReader::with_capacity(64 * 1024, files::open(&self.path)?.0))
+    }
+
+    /// No more bytes: the digest is known. Not durable before [`Store::commit`].
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
+        let hasher = std::mem::take(&mut self.hasher);
+        let path = std::mem::take(&mut self.path);
+        Finished { path, digest: hasher.finish(), bytes: self.bytes }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            // A draft that stays is swept with its process's folder.
+            let _ = files::remove(&self.path);
+        }
+    }
+}
+
+/// A whole draft, waiting for [`Store::commit`]. Dropped uncommitted, its file goes.
+#[derive(Debug)]
+pub struct Finished {
+    path: PathBuf,
+    digest: Digest,
+    bytes: u64,
+}
+
+impl Finished {
+    /// The digest of what was written.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        // It has its blob's name now, or is swept with its process's folder.
+        let _ = files::remove(&self.path);
+    }
+}
+
+/// This process's folder of drafts, locked as long as it lives.
+#[derive(Debug)]
+struct Incoming {
+    folder: PathBuf,
+    count: AtomicU64,
+    _lock: File,
+}
+
+impl Incoming {
+    fn open(parent: &Path) -> Result<Self, Error> {
+        folder::create_all(parent)?;
+        // One process at a time sweeps and makes its folder, so none sweeps a folder not locked yet.
+        let gate = files::open_to_lock(&parent.join("lock"))?;
+        gate.lock().map_err(files::Error::io(parent, "lock"))?;
+        for name in files::names(parent)? {
+            sweep(&parent.join(name));
+        }
+        let folder = parent.join(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)));
+        folder::create_all(&folder)?;
+        let lock = files::create_new(&folder.join("lock"))?;
+        lock.lock().map_err(files::Error::io(&folder, "lock"))?;
+        Ok(Self { folder, count: AtomicU64::new(0), _lock: lock })
+    }
+
+    fn next(&self) -> PathBuf {
+        self.folder.join(format!("{}.draft", self.count.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // What stays is swept by the next process.
+        let _ = files::remove_tree(&self.folder);
+    }
+}
+
+/// Removes the drafts of a process that is gone: its lock is free.
+fn sweep(folder: &Path) {
+    let gone = |lock: io::Result<File>| lock.is_ok_and(|file| file.try_lock().is_ok());
+    if folder.is_dir() && gone(File::open(folder.join("lock"))) {
+        tracing::debug!(folder = %folder.display(), "swept the drafts of a process that is gone");
+        if let Err(error) = files::remove_tree(folder) {
+            tracing::warn!(%error, "drafts stay behind");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(store: &Store, bytes: &[u8]) -> BlobName {
+        let mut draft = store.begin().unwrap();
+        draft.write(bytes).unwrap();
+        let draft = draft.finish();
+        let name = BlobName { digest: draft.digest(), media_type: MediaType::Png };
+        store.commit(&[(draft, MediaType::Png)]).unwrap();
+        name
+    }
+
+    #[test]
+    fn a_blob_is_found_by_its_digest_and_audited_by_sha256() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let blob = keep(&store, b"bytes");
+        assert_eq!(blob.digest, Digest::of(b"bytes"));
+        assert_eq!(store.check(blob).unwrap(), Some(true));
+        assert_eq!(store.list().unwrap(), [Ok(blob)]);
+
+        std::fs::write(store.path(blob), b"bytez").unwrap();
+        assert_eq!(store.check(blob).unwrap(), Some(false));
+        std::fs::remove_file(store.path(blob)).unwrap();
+        assert_eq!(store.check(blob).unwrap(), None);
+    }
+
+    #[test]
+    fn a_batch_is_kept_whole_and_leaves_no_draft() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let drafts: Vec<_> = (0..20_u8)
+            .map(|n| {
+                let mut draft = store.begin().unwrap();
+                draft.write(&[n; 100]).unwrap();
+                (draft.finish(), MediaType::Gif)
+            })
+            .collect();
+        store.commit(&drafts).unwrap();
+        drop(drafts);
+        assert_eq!(store.list().unwrap().len(), 20);
+        drop(store);
+        let left = std::fs::read_dir(folder.path().join("incoming")).unwrap();
+        assert_eq!(left.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), ["lock"]);
+    }
+
+    #[test]
+    fn drafts_of_a_process_that_is_gone_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let dead = folder.path().join("incoming/1-dead");
+        std::fs::create_dir_all(&dead).unwrap();
+        std::fs::write(dead.join("lock"), b"").unwrap();
+        std::fs::write(dead.join("0.draft"), b"half").unwrap();
+        let living = Store::open(folder.path()).unwrap();
+        let draft = living.begin().unwrap();
+        let _second = Store::open(folder.path()).unwrap();
+        assert!(!dead.exists());
+        assert!(draft.path.exists(), "a living process keeps its drafts");
+    }
+
+    #[test]
+    fn a_later_layout_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("VERSION"), "imgkeep store 2\n").unwrap();
+        assert!(matches!(Store::open(folder.path()), Err(Error::Version { .. })));
+    }
+}

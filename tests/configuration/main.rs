@@ -1,0 +1,8 @@
+//! The configuration as a user meets it: layers, values, and refusals.
+
+#[cfg(test)]
+mod layered;
+#[cfg(test)]
+mod refused;
+#[cfg(test)]
+mod support;

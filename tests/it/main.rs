@@ -1,0 +1,14 @@
+//! Whole-program tests against an origin on loopback; no test touches the network.
+
+#[cfg(test)]
+mod archive;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod front_door;
+#[cfg(test)]
+mod scan;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod support_itself;
