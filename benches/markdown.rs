@@ -87,13 +87,13 @@ fn bench_hostile(c: &mut Criterion) {
         "![a][b]",
     ];
     let yaml = ["a: [", "{a: ", "a: b\n", "- ", "'", "a: &a b\n", "a: |\n", "x "];
-    let bodies = bodies.map(|part| (part, "![a](/b.png)\n\n", ""));
-    let yaml = yaml.map(|part| (part, "---\ncover: /a.png\n", "\n---\n"));
-    for (part, start, end) in bodies.into_iter().chain(yaml) {
+    let bodies = bodies.map(|part| ("body", part, "![a](/b.png)\n\n", ""));
+    let yaml = yaml.map(|part| ("yaml", part, "---\ncover: /a.png\n", "\n---\n"));
+    for (place, part, start, end) in bodies.into_iter().chain(yaml) {
         for size in [1 << 20, 1 << 21, 1 << 22] {
             let text = format!("{start}{}{end}", part.repeat(size / part.len()));
             group.throughput(Throughput::Bytes(size as u64));
-            let name = format!("{}{part:?}", start.trim());
+            let name = format!("{place} {part:?}");
             group.bench_with_input(BenchmarkId::new(name, size), &text, |b, text| {
                 b.iter(|| extract::find(black_box(text.as_bytes()), DocumentKind::Markdown, &rules));
             });
