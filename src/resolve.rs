@@ -11,7 +11,7 @@ use crate::document::reference::Reference;
 use crate::document::span::Span;
 use crate::media::MediaType;
 use crate::origin::OriginUrl;
-use crate::origin::proxy::Families;
+use crate::origin::proxy::{Families, Layer};
 
 /// Which remote references are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ pub struct Remote {
     /// The image's own URL.
     pub origin: OriginUrl,
     /// The wrappers, outermost first.
-    pub wrappers: Vec<Wrapper>,
+    pub wrappers: Vec<Layer>,
     /// Whether it is a link that leads to an image rather than an image shown.
     pub link: bool,
     /// Whether it is wanted; if not, it is left as it is.
@@ -71,15 +71,6 @@ pub struct Link {
     pub escapes: Escapes,
     /// What it points at.
     pub blob: BlobName,
-}
-
-/// One wrapper around an image's URL.
-#[derive(Clone, Debug)]
-pub struct Wrapper {
-    /// The family's name.
-    pub family: String,
-    /// The wrapper as a browser asks for it.
-    pub url: Url,
 }
 
 impl Resolver {
@@ -129,25 +120,22 @@ impl Resolver {
             return Named::Kept(Link { span: reference.span, escapes: reference.escapes, blob });
         }
         let Ok(unwrapped) = self.families.unwrap_with_base(&text, base) else { return Named::Nothing };
-        let url = absolute(&text, base);
-        let wrappers: Vec<Wrapper> = unwrapped
-            .layers
-            .into_iter()
-            .filter_map(|layer| Some(Wrapper { family: layer.family.to_string(), url: layer.url? }))
-            .collect();
-        let excluded = [url.as_ref().and_then(Url::host), unwrapped.origin.url().host()]
+        let (origin, wrappers) = (unwrapped.origin, unwrapped.layers);
+        let url = wrappers.first().map_or_else(|| origin.as_str(), Layer::as_str).to_owned();
+        let excluded = !self.exclude_hosts.is_empty() && self.excludes(&url, &origin);
+        let wanted = !excluded && (self.scope == Scope::All || !wrappers.is_empty());
+        Named::Remote(Box::new(Remote { reference, url, origin, wrappers, link: false, wanted }))
+    }
+}
+
+impl Resolver {
+    fn excludes(&self, url: &str, origin: &OriginUrl) -> bool {
+        let outer = Url::parse(url).ok();
+        let hosts = [outer.as_ref().and_then(Url::host), origin.url().host()];
+        hosts
             .into_iter()
             .flatten()
-            .any(|host| self.exclude_hosts.iter().any(|pattern| host_matches(pattern, &host)));
-        let wanted = !excluded && (self.scope == Scope::All || !wrappers.is_empty());
-        Named::Remote(Box::new(Remote {
-            reference,
-            url: url.map_or(text, String::from),
-            origin: unwrapped.origin,
-            wrappers,
-            link: false,
-            wanted,
-        }))
+            .any(|host| self.exclude_hosts.iter().any(|pattern| host_matches(pattern, &host)))
     }
 }
 
@@ -175,14 +163,6 @@ fn is_image_extension(extension: &str) -> bool {
 fn is_absolute(text: &str) -> bool {
     let scheme = text.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':'));
     scheme || text.starts_with("//")
-}
-
-fn absolute(text: &str, base: Option<&Url>) -> Option<Url> {
-    match base {
-        Some(base) => base.join(text).ok(),
-        None if text.starts_with("//") => Url::parse(&format!("https:{text}")).ok(),
-        None => Url::parse(text).ok(),
-    }
 }
 
 fn host_matches(pattern: &str, host: &Host<&str>) -> bool {

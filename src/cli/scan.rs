@@ -83,7 +83,7 @@ fn json(path: &Path, document: &Document, out: &mut Vec<u8>) {
     let name = path.to_string_lossy();
     for remote in document.resolved.remote.iter().filter(|remote| remote.wanted) {
         let span = remote.reference.span;
-        let proxies: Vec<&str> = remote.wrappers.iter().map(|wrapper| wrapper.family.as_str()).collect();
+        let proxies: Vec<&str> = remote.wrappers.iter().map(|wrapper| &*wrapper.family).collect();
         let line = Line {
             document: &name,
             start: span.start(),
@@ -110,7 +110,7 @@ fn human(path: &Path, document: &Document, out: &mut Vec<u8>) {
             line_start = counted + end + 1;
         }
         counted = start;
-        let via: Vec<&str> = remote.wrappers.iter().map(|wrapper| wrapper.family.as_str()).collect();
+        let via: Vec<&str> = remote.wrappers.iter().map(|wrapper| &*wrapper.family).collect();
         let via = if via.is_empty() { String::new() } else { format!("  (behind {})", via.join(", ")) };
         let column = start - line_start + 1;
         writeln!(out, "{}:{line}:{column}  {}{via}", path.display(), remote.origin)

@@ -18,6 +18,7 @@ use crate::document::reference::Reference;
 use crate::ops::archive::{Options, Report};
 use crate::ops::{Archive, Reader, counts, parallel};
 use crate::origin::OriginUrl;
+use crate::origin::proxy::Layer;
 use crate::resolve::{Link, Resolved};
 
 /// A document as it was read, with its remote references.
@@ -136,7 +137,7 @@ impl Read {
             reference: remote.reference,
             key: OriginKey::of(&remote.origin),
             origin: remote.origin,
-            wrappers: remote.wrappers.into_iter().map(|wrapper| wrapper.url).collect(),
+            wrappers: remote.wrappers.iter().filter_map(Layer::url).collect(),
             url: remote.url,
             link: remote.link,
         });

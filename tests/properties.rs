@@ -1,0 +1,174 @@
+//! What must hold for any document: only spans change, the way back is exact, and a second look finds nothing to do.
+
+use std::path::Path;
+
+use imgkeep::blob::BlobName;
+use imgkeep::digest::Digest;
+use imgkeep::document::DocumentKind;
+use imgkeep::document::extract::{self, Rules};
+use imgkeep::document::span::Span;
+use imgkeep::document::splice::Patch;
+use imgkeep::media::MediaType;
+use imgkeep::ops::audit::remote_images;
+use imgkeep::origin::proxy::Families;
+use imgkeep::resolve::{Resolved, Resolver, Scope};
+use imgkeep::rewrite::link::LinkStyle;
+use imgkeep::rewrite::{self, Planned, Standing, align};
+use proptest::prelude::*;
+
+fn resolver() -> Resolver {
+    Resolver { families: Families::builtin(), scope: Scope::All, exclude_hosts: Vec::new() }
+}
+
+fn look(resolver: &Resolver, bytes: &[u8], kind: DocumentKind) -> Resolved {
+    resolver.resolve(extract::find(bytes, kind, &Rules::default()), &|_, _| true)
+}
+
+/// Rewrites as `archive` would if every image were to be had.
+fn archive(resolver: &Resolver, bytes: &[u8], kind: DocumentKind, style: &LinkStyle) -> Planned {
+    let answers = look(resolver, bytes, kind).remote.into_iter().map(|remote| {
+        let digest = Digest::of(remote.origin.as_str().as_bytes());
+        let blob = BlobName { digest, media_type: MediaType::Jpeg };
+        let link = style.link(Path::new("/blog/posts & notes/(1)"), Path::new("/blog/ca'che/images"), blob);
+        (remote.reference, blob, link)
+    });
+    rewrite::plan(bytes, &[], answers.collect(), "run")
+}
+
+fn check(resolver: &Resolver, bytes: &[u8], kind: DocumentKind, style: &LinkStyle) {
+    let before = look(resolver, bytes, kind);
+    let planned = archive(resolver, bytes, kind, style);
+    // outside the spans nothing changes
+    let mut at = (0, 0);
+    for (edit, landing) in planned.patch.edits().iter().zip(planned.patch.landings()) {
+        assert_eq!(bytes[at.0..edit.span.start()], planned.after[at.1..landing.start()]);
+        at = (edit.span.end(), landing.end());
+    }
+    assert_eq!(bytes[at.0..], planned.after[at.1..]);
+    // a second look sees each link as ours and nothing else to do
+    let after = look(resolver, &planned.after, kind);
+    assert!(
+        after.remote.is_empty(),
+        "{:?} is left in {:?}",
+        after.remote,
+        String::from_utf8_lossy(&planned.after)
+    );
+    let spans: Vec<Span> = planned.links.iter().map(|link| link.span).collect();
+    let found: Vec<_> = after.kept.iter().map(|link| (link.span, link.blob)).collect();
+    let new: Vec<Span> = found.iter().map(|(span, _)| *span).filter(|span| spans.contains(span)).collect();
+    assert_eq!(new, spans, "{:?}", String::from_utf8_lossy(&planned.after));
+    // the way back, by the record and by alignment
+    let standing: Vec<Standing> = planned
+        .links
+        .iter()
+        .map(|link| Standing { span: link.span, blob: link.blob, original: Some(link.original.clone()) })
+        .collect();
+    assert_eq!(rewrite::undo(&planned.after, &standing).apply(&planned.after), bytes);
+    if before.kept.is_empty() {
+        let aligned = align(&found, &planned.links);
+        assert_eq!(rewrite::undo(&planned.after, &aligned).apply(&planned.after), bytes);
+    }
+}
+
+fn url() -> impl Strategy<Value = String> {
+    let name = "[a-z]{1,6}(%20|_|-|\\+)?[a-z0-9]{0,4}";
+    (prop::sample::select(vec!["jpg", "png", "webp"]), name, 0..7).prop_map(|(extension, name, form)| {
+        let image = format!("cdn.example/{name}.{extension}");
+        match form {
+            0 => format!("http://{image}"),
+            1 => format!("https://cors.zfour.workers.dev/?http://{image}"),
+            2 => format!("https://wsrv.nl/?url={image}&amp;w=300"),
+            3 => format!("https://i0.wp.com/{image}?resize=3"),
+            4 => format!("//{image}?a=1&amp;b=2"),
+            5 => format!("https://cors.zfour.workers.dev/?https://i1.wp.com/{image}"),
+            _ => format!("/local/{name}.{extension}"),
+        }
+    })
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    (0..22, url(), url()).prop_map(|(form, a, b)| match form {
+        0 => format!("<img src=\"{a}\" alt='x'>"),
+        1 => format!("<IMG SRC={a} >"),
+        2 => format!("<img data-original='{a}' srcset=\"{a} 1x,\n {b} 2x\">"),
+        3 => format!("<picture><source srcset='{a}'><img src={b}></picture>"),
+        4 => format!("<video poster=\"{a}\"></video>"),
+        5 => format!("<a href=\"{a}\"><img src=\"{b}\"></a>"),
+        6 => format!("<p style=\"background:url('{a}') no-repeat, url({b})\">"),
+        7 => format!("<style>\n.x {{ background: url( \"{a}\" ) }}\n</style>"),
+        8 => format!("\n![alt]({a})\n"),
+        9 => format!("![a]({a} \"t\") and [![b](<{b}>)](http://page.example/)"),
+        10 => format!("\n\n![x][ref]\n\n[ref]: {a} 'title'\n\n"),
+        11 => format!("`![code]({a})`"),
+        12 => format!("\n```\n![code]({a})\n```\n"),
+        13 => format!("<!-- <img src=\"{a}\"> -->"),
+        14 => "中文 text \r\n\r\n* list\n".to_owned(),
+        15 => "<div>\n\n</div>\n".to_owned(),
+        16 => "\\![not]( [a](b \\` ".to_owned(),
+        17 => format!("<script>var a = \"{a}\"</script>"),
+        18 => format!("<noscript><img src='{a}'></noscript>"),
+        19 => format!("<link rel='shortcut icon' href={a}>"),
+        20 => format!("<meta property=og:image content='{a}'>"),
+        _ => "\t\0 &amp; <b <c> ]]> ".to_owned(),
+    })
+}
+
+fn front_matter() -> impl Strategy<Value = String> {
+    (0..6, url(), url()).prop_map(|(form, a, b)| {
+        let (a, b) = (a.replace("&amp;", "&"), b.replace("&amp;", "&"));
+        match form {
+            0 => String::new(),
+            1 => format!("\n---\ntitle: x\nheadimg: '{a}'\nimages:\n - {b}\n - \"{a}\"\n---\n"),
+            2 => format!("\u{feff}---\r\ncover: {{ image: {a} }}\r\n---\r\n"),
+            3 => format!("+++\ntitle = 'x'\nimage = \"{a}\"\n[cover]\nimage = '{b}'\n+++\n"),
+            4 => format!("{{\n \"cover\": \"{a}\"\n}}\n\n"),
+            _ => format!("---\nbroken: 'x\ncover: {a}\n---\n"),
+        }
+    })
+}
+
+fn style() -> impl Strategy<Value = LinkStyle> {
+    prop::sample::select(vec![
+        LinkStyle::Relative,
+        LinkStyle::Prefix("/images/".into()),
+        LinkStyle::Prefix("http://127.0.0.1:7420/images/?a=1&b='x'/".into()),
+    ])
+}
+
+proptest! {
+    #[test]
+    fn a_generated_document_comes_back(
+        head in front_matter(),
+        pieces in prop::collection::vec(piece(), 0..12),
+        style in style(),
+        html in any::<bool>(),
+    ) {
+        let resolver = resolver();
+        let body = pieces.concat();
+        let (text, kind) = if html { (body, DocumentKind::Html) } else { (head + &body, DocumentKind::Markdown) };
+        check(&resolver, text.as_bytes(), kind, &style);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic_and_an_empty_patch_changes_none(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        for kind in [DocumentKind::Html, DocumentKind::Markdown, DocumentKind::Css] {
+            let found = extract::find(&bytes, kind, &Rules::default());
+            for reference in found.references.iter().chain(&found.links) {
+                prop_assert!(reference.span.end() <= bytes.len());
+            }
+        }
+        let patch = Patch::new(Digest::of(&bytes), Vec::new()).unwrap();
+        prop_assert_eq!(patch.apply(&bytes), bytes);
+    }
+
+    /// The second opinion: what a DOM shows as an image, the span finder finds.
+    #[test]
+    fn what_a_dom_shows_is_found(pieces in prop::collection::vec(piece(), 0..12)) {
+        let text = pieces.concat();
+        let resolved = look(&resolver(), text.as_bytes(), DocumentKind::Html);
+        let found: Vec<&str> = resolved.remote.iter().map(|remote| remote.url.as_str()).collect();
+        for url in remote_images(text.as_bytes(), DocumentKind::Html) {
+            prop_assert!(found.contains(&url.as_str()), "{} is not among {:?} in {}", url, found, text);
+        }
+    }
+}
