@@ -330,7 +330,8 @@ mod tests {
     fn a_circle_ends() {
         let table = |from: &str, to: &str| {
             format!(
-                "[[family]]\nname = \"{from}\"\nat = [\"{from}/\"]\ntake = \"base\"\nbase = \"https://{to}/\"\n"
+                "[[family]]\nname = \"{from}\"\nat = [\"{from}/\"]\ntake = \"base\"\nbase = \"https:\
+                 //{to}/\"\n"
             )
         };
         let families = Families::with(&(table("a.io", "b.io") + &table("b.io", "a.io"))).unwrap();
