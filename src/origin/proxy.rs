@@ -108,7 +108,9 @@ impl Families {
 
     /// The names of all families in the order in which they are tried, each once; the generic rules last.
     pub fn family_names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().chain(&self.generic_names).map(|name| &**name)
+        let generic =
+            self.generic_names.iter().enumerate().filter(|(index, _)| self.generic.is_enabled(*index));
+        self.names.iter().chain(generic.map(|(_, name)| name)).map(|name| &**name)
     }
 
     /// Takes all wrappers off `text`, a URL as decoded from a document. It may be without scheme
