@@ -9,31 +9,37 @@ use imgkeep::origin::proxy::Families;
 const MIX: [(&str, &[&str]); 4] = [
     (
         "worker",
-        &[
-            "https://cors.zfour.workers.dev/?http://static.1sapp.com/qupost/image/20220406/9d5c60809d65da79.jpg",
-        ],
+        &["https://cors.zfour.workers.dev/?http://static.1sapp.com/qupost/image/20220406/9d5c60809\
+             d65da79.jpg"],
     ),
     (
         "plain",
         &[
             "https://static.example.org/wp-content/uploads/2021/01/The-Mandalorian-portada-scaled.jpeg",
-            "https://mmbiz.qpic.cn/mmbiz_png/do0Sayk3PeZBUlWW7NQHX6kicGI0Nf60TYW8A1OIbxKxhURmESZMs0bQz/640?wx_fmt=png",
+            "https://mmbiz.qpic.cn/mmbiz_png/do0Sayk3PeZBUlWW7NQHX6kicGI0Nf60TYW8A1OIbxKxhURmESZMs0b\
+             Qz/640?wx_fmt=png",
         ],
     ),
     (
         "wrapped",
         &[
-            "https://i0.wp.com/hipertextual.com/wp-content/uploads/2021/01/portada.jpeg?resize=1536%2C864&ssl=1",
-            "https://images.weserv.nl/?url=https%3A%2F%2Fcdn.jsdelivr.net%2Fgh%2Fa%2Fb%40main%2Fc.svg&w=50&h=50",
-            "https://camo.githubusercontent.com/52feade06f2fecbf006889a904d221e6a730c194/68747470733a2f2f612e696f2f62",
-            "https://www.microtek.in/_next/image?url=https%3A%2F%2Fcms.microtek.in%2Fupload%2Fluxe.jpg&w=1200&q=75",
+            "https://i0.wp.com/hipertextual.com/wp-content/uploads/2021/01/portada.jpeg?resize=1536%\
+             2C864&ssl=1",
+            "https://images.weserv.nl/?url=https%3A%2F%2Fcdn.jsdelivr.net%2Fgh%2Fa%2Fb%40main%2Fc.sv\
+             g&w=50&h=50",
+            "https://camo.githubusercontent.com/52feade06f2fecbf006889a904d221e6a730c194/68747470733\
+             a2f2f612e696f2f62",
+            "https://www.microtek.in/_next/image?url=https%3A%2F%2Fcms.microtek.in%2Fupload%2Fluxe.j\
+             pg&w=1200&q=75",
         ],
     ),
     (
         "chain",
         &[
-            "https://web.archive.org/web/20251215051447im_/https://i1.wp.com/karolineshus.dk/logo.png?fit=1000%2C339&ssl=1",
-            "https://resize.example.io/300x200/smart/https://images.weserv.nl/?url=cdn.example.net%2Fpics%2Fy.jpg",
+            "https://web.archive.org/web/20251215051447im_/https://i1.wp.com/karolineshus.dk/logo.pn\
+             g?fit=1000%2C339&ssl=1",
+            "https://resize.example.io/300x200/smart/https://images.weserv.nl/?url=cdn.example.net%2\
+             Fpics%2Fy.jpg",
         ],
     ),
 ];

@@ -138,7 +138,8 @@ fn image_proxies() {
         ("http://i1.wp.com/a.io/b.php?ssl=0&q=x%3D1%26y%3D%252F", "wp-photon", "http://a.io/b.php?x=1&y=%2F"),
         ("https://i0.wp.com/i1.wp.com/a.io/b.png?ssl=1", "wp-photon > wp-photon", "http://a.io/b.png"),
         (
-            "https://camo.githubusercontent.com/15411371090ab808f4644366f83bf2871aeacd208b2879fbe87f562a20150a3d/687474703A2F2F612E696F2F62",
+            "https://camo.githubusercontent.com/15411371090ab808f4644366f83bf2871aeacd208b2879fbe87f\
+             562a20150a3d/687474703A2F2F612E696F2F62",
             "github-camo",
             "http://a.io/b",
         ),
@@ -212,7 +213,8 @@ fn image_proxies() {
         ),
         ("https://x.io/unsafe/http:/a.io/b?c", "thumbor", "http://a.io/b?c"),
         (
-            "https://cdn.vox-cdn.com/thumbor/abcdefghijklmnopqrstuvwxyz0=/fit-in/1x2/filters:focal(1x2:3x4)/a.io/b.jpg",
+            "https://cdn.vox-cdn.com/thumbor/abcdefghijklmnopqrstuvwxyz0=/fit-in/1x2/filters:focal(1\
+             x2:3x4)/a.io/b.jpg",
             "vox-thumbor",
             "https://a.io/b.jpg",
         ),
@@ -244,7 +246,8 @@ fn image_proxies() {
         ),
         ("https://x.io/img/abc/aHR0cDovL2EuaW8vYi5wbmc=", "b64-path-generic", "http://a.io/b.png"),
         (
-            "https://r.io/public.php?plugin=af_zz_imgproxy&pmethod=imgproxy&op=pluginhandler&url=http%3A%2F%2Fa.io%2Fb",
+            "https://r.io/public.php?plugin=af_zz_imgproxy&pmethod=imgproxy&op=pluginhandler&url=htt\
+             p%3A%2F%2Fa.io%2Fb",
             "ttrss-af-proxy",
             "http://a.io/b",
         ),

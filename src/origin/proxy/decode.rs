@@ -119,7 +119,7 @@ fn hex(text: &str) -> Option<String> {
     printable(bytes)
 }
 
-/// Padding of `=` (perhaps escaped), `~` or `.` may follow; bits left over are forgiven, as every decoder does.
+/// Padding of `=` (perhaps escaped), `~` or `.` may follow; bits left over are forgiven.
 pub(super) fn base64(text: &str) -> Option<String> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &URL_SAFE,

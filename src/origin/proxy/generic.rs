@@ -23,12 +23,14 @@ pub(super) struct Generic {
     image_words: Vec<String>,
     extensions: HashSet<String>,
     image_hosts: Index,
+    enabled: [bool; 4],
 }
 
 impl Generic {
     pub(super) fn new(words: Words) -> Result<Self, String> {
         let hosts = words.image_hosts.iter().map(|host| Place::parse(&[host, "/**"].concat(), None));
         Ok(Self {
+            enabled: NAMES.map(|name| !words.off.iter().any(|off| off == name)),
             image_hosts: Index::new(hosts.collect::<Result<_, _>>()?),
             parameters: words.parameters,
             options: words.options.into_iter().collect(),
@@ -36,6 +38,11 @@ impl Generic {
             image_words: words.image_words,
             extensions: words.extensions.into_iter().collect(),
         })
+    }
+
+    /// Whether the rule of this index into [`NAMES`] is asked at all.
+    pub(super) fn is_enabled(&self, index: usize) -> bool {
+        self.enabled[index]
     }
 
     /// The index into [`NAMES`] and the source. `is_known` tells whether a URL is a wrapper of the table.
@@ -55,10 +62,9 @@ impl Generic {
             (self.has_word(parts, &self.image_words) || looks_right(&url)).then_some(url)
         };
         let encoded = || self.in_base64(parts).filter(looks_right);
-        None.or_else(|| Some((0, path()?)))
-            .or_else(|| Some((1, query()?)))
-            .or_else(|| Some((2, parameter()?)))
-            .or_else(|| Some((3, encoded()?)))
+        let sources: [&dyn Fn() -> Option<String>; 4] = [&path, &query, &parameter, &encoded];
+        let mut enabled = sources.iter().enumerate().filter(|(index, _)| self.enabled[*index]);
+        enabled.find_map(|(index, source)| Some((index, source()?)))
     }
 
     /// Guard 1: at a segment boundary.

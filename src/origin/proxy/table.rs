@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::origin::Error;
+use crate::origin::proxy::generic;
 use crate::origin::proxy::place::Place;
 use crate::origin::proxy::rule::{Rule, Take};
 
@@ -41,6 +42,9 @@ pub(super) struct Words {
     pub(super) image_words: Vec<String>,
     pub(super) extensions: Vec<String>,
     pub(super) image_hosts: Vec<String>,
+    /// Names of generic rules that a table switches off, or has a family of its own for.
+    #[serde(skip)]
+    pub(super) off: Vec<String>,
 }
 
 impl Table {
@@ -51,12 +55,13 @@ impl Table {
     /// This table with `user`'s families before its own. A family of the same name is replaced, or
     /// switched off with `enabled = false`; lists of hosts and words grow.
     pub(super) fn with(mut self, user: Self) -> Result<Self, Error> {
-        let known: BTreeSet<_> = self.names().map(str::to_owned).collect();
+        let known: BTreeSet<_> = self.names().chain(generic::NAMES).map(str::to_owned).collect();
         let unknown = user.names().zip(user.switches()).find(|(name, on)| !on && !known.contains(*name));
         if let Some((name, _)) = unknown {
             return Err(family(name, "is switched off, but there is no such family"));
         }
         let named: BTreeSet<_> = user.names().map(str::to_owned).collect();
+        self.generic.off.extend(named.iter().filter(|name| generic::NAMES.contains(&name.as_str())).cloned());
         self.family.retain(|rule| !named.contains(&rule.name));
         self.deny.retain(|denial| !named.contains(&denial.name));
         self.family.splice(0..0, user.family.into_iter().filter(|rule| rule.enabled != Some(false)));
@@ -157,11 +162,20 @@ mod tests {
     }
 
     #[test]
-    fn users_add_replace_and_switch_off_families() {
+    fn users_switch_off_families() {
         let mirror = "https://raw.gitmirror.com/a/b.png";
         let families = Families::with("[[family]]\nname = \"gitmirror\"\nenabled = false").unwrap();
         assert_eq!(origin(&families, mirror), mirror);
         assert!(!families.family_names().any(|name| name == "gitmirror"));
+        let mirror = "https://x.io/?https://a.io/b.png";
+        let families = Families::with("[[family]]\nname = \"generic-raw-query\"\nenabled = false").unwrap();
+        assert_eq!(origin(&families, mirror), mirror);
+        assert_eq!(origin(&Families::builtin(), mirror), "https://a.io/b.png");
+    }
+
+    #[test]
+    fn users_families_come_first() {
+        let mirror = "https://raw.gitmirror.com/a/b.png";
         let replaced = r#"
             [[family]]
             name = "gitmirror"

@@ -311,7 +311,8 @@ fn the_long_tail() {
         ("https://image.ceneostatic.pl/offercandidates/eHg7aHR0cDovL2EuaW8vYg", "ceneo", "http://a.io/b"),
         ("https://itsfun.com.tw/b/gYv8WauE2LvoDc0RHa", "itsfun", "http://a.io/b"),
         (
-            "https://x.io/wp-content/plugins/phastpress/phast.php/service=images/src=http-3A-2F-2Fa.io-2Fb/c=1",
+            "https://x.io/wp-content/plugins/phastpress/phast.php/service=images/src=http-3A-2F-2Fa.\
+             io-2Fb/c=1",
             "phastpress",
             "http://a.io/b",
         ),
@@ -339,12 +340,14 @@ fn chains_and_unknown_hosts() {
             "http://a.io/b?c=1&d=2",
         ),
         (
-            "https://web.archive.org/web/2016im_/https://camo.githubusercontent.com/52feade06f2fecbf006889a904d221e6a730c194/687474703a2f2f612e696f2f62",
+            "https://web.archive.org/web/2016im_/https://camo.githubusercontent.com/52feade06f2fecbf\
+             006889a904d221e6a730c194/687474703a2f2f612e696f2f62",
             "wayback > github-camo",
             "http://a.io/b",
         ),
         (
-            "https://cors.zfour.workers.dev/?https://web.archive.org/web/2016/http://x.ucr.io/-/preview/http://a.io/b",
+            "https://cors.zfour.workers.dev/?https://web.archive.org/web/2016/http://x.ucr.io/-/prev\
+             iew/http://a.io/b",
             "cors-zfour > wayback > uploadcare-proxy",
             "http://a.io/b",
         ),
