@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::blob::BlobName;
 use crate::digest::{Digest, Hasher};
-use crate::files;
 use crate::files::folder::{self, Folder};
+use crate::files::{self, litter};
 use crate::media::MediaType;
 
 const VERSION: &str = "imgkeep store 1\n";
@@ -57,6 +57,14 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self, Error> {
         folder::create_all(&root.join("images"))?;
         let root = files::canonicalize(root)?;
+        // One process at a time opens a store, so that none takes another's beginnings for litter.
+        let incoming = root.join("incoming");
+        folder::create_all(&incoming)?;
+        let gate = files::open_to_lock(&incoming.join("lock"))?;
+        gate.lock().map_err(files::Error::io(&incoming, "lock"))?;
+        for left in litter::find(&root)? {
+            files::remove(&left)?;
+        }
         let path = root.join("VERSION");
         match files::read_to_string(&path, VERSION_BYTES) {
             Ok(found) if found == VERSION => {}
@@ -68,7 +76,7 @@ impl Store {
             Err(error) => return Err(error.into()),
         }
         let folder = Folder::open(&root)?;
-        let incoming = Incoming::open(&root.join("incoming"))?;
+        let incoming = Incoming::open(&incoming)?;
         Ok(Self { root, folder, incoming })
     }
 
@@ -257,11 +265,8 @@ struct Incoming {
 }
 
 impl Incoming {
+    /// Sweeps, and makes a folder of its own; the caller sees to it that nobody else does so meanwhile.
     fn open(parent: &Path) -> Result<Self, Error> {
-        folder::create_all(parent)?;
-        // One process at a time sweeps and makes its folder, so none sweeps a folder not locked yet.
-        let gate = files::open_to_lock(&parent.join("lock"))?;
-        gate.lock().map_err(files::Error::io(parent, "lock"))?;
         for name in files::names(parent)? {
             sweep(&parent.join(name));
         }
