@@ -23,7 +23,7 @@ impl BlobName {
     /// A query or fragment may follow. `None` for anything that is not the name of a blob.
     #[must_use]
     pub fn from_link(link: &str) -> Option<Self> {
-        let path = &link[..link.find(['?', '#']).unwrap_or(link.len())];
+        let path = &link[..memchr::memchr2(b'?', b'#', link.as_bytes()).unwrap_or(link.len())];
         let (folder, file) = path.rsplit_once('/')?;
         let (digest, extension) = file.split_once('.')?;
         let shard = folder.rsplit('/').next().unwrap_or(folder);
