@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -79,11 +80,17 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     // A path that is not there is told before a store is made.
     setup::check(&paths)?;
-    let archive = setup::archive(config)?;
+    let archive = Arc::new(setup::archive(config)?);
+    // The catalog is read while the folders are walked: most runs do little else.
+    let known = thread::spawn({
+        let catalog = Arc::clone(&archive.catalog);
+        move || catalog.documents()
+    });
     let entries = setup::swept_entries(&reader, &archive, &paths, &mut skip)?;
+    let known = known.join().map_err(|_| anyhow::anyhow!("the thread that reads the catalog stopped"))??;
     let work = Work {
         reader: Arc::new(reader),
-        archive: Arc::new(archive),
+        archive,
         fetcher: setup::fetcher(config)?,
         progress: Arc::new(Progress::default()),
     };
@@ -112,6 +119,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         work.archive,
         work.fetcher,
         entries,
+        known,
         options,
         work.progress,
     ));

@@ -49,9 +49,7 @@ use reading::{Read, Reading, plan_key, read, read_in_background, unchanged};
 /// Documents and references that wait for images at a time.
 const WINDOW_DOCUMENTS: usize = 2_000;
 const WINDOW_REFERENCES: usize = 40_000;
-/// A batch is kept when it is this large, or this old.
-const BATCH_BYTES: u64 = 64 << 20;
-const BATCH_DOCUMENTS: usize = 1_000;
+/// A batch is kept when it is full, or this old.
 const BATCH_AGE: Duration = Duration::from_millis(300);
 /// How often a document that somebody keeps editing is planned again in one run.
 const PLANS: u32 = 5;
@@ -75,7 +73,8 @@ pub struct Options {
     pub diffs: bool,
 }
 
-/// Archives the images of `entries`.
+/// Archives the images of `entries`. `known` is what the catalog says of documents: those that are as they
+/// were left are not opened.
 ///
 /// # Errors
 /// When the store, the catalog or the disk fails: nothing is lost, and another run finishes the work. What
@@ -85,16 +84,14 @@ pub async fn archive(
     archive: Arc<Archive>,
     fetcher: Arc<Fetcher>,
     entries: Vec<Entry>,
+    known: HashMap<Box<[u8]>, Seen>,
     options: Options,
     progress: Arc<Progress>,
 ) -> Result<Report> {
     let started = Instant::now();
     let plan = plan_key(&reader, &options);
-    let (entries, report) = tokio::task::spawn_blocking({
-        let archive = Arc::clone(&archive);
-        move || unchanged(&archive, entries, plan)
-    })
-    .await??;
+    let (entries, report) = unchanged(&archive, entries, &known, plan);
+    drop(known);
     progress.start(entries.len());
     let (sender, receiver) = mpsc::channel(64);
     let reading = read_in_background(Arc::clone(&reader), Arc::clone(&archive), entries, sender);
@@ -201,8 +198,11 @@ impl Loop {
             if idle && keeping.is_none() {
                 break;
             }
-            let room = self.waiting.len() < WINDOW_DOCUMENTS && self.references < WINDOW_REFERENCES;
-            let wake = wake.into_iter().chain(self.batch_since.map(|since| since + BATCH_AGE)).min();
+            let room = self.waiting.len() < WINDOW_DOCUMENTS
+                && self.references < WINDOW_REFERENCES
+                && !self.batch.is_full();
+            let due = self.batch_since.map(|since| since + BATCH_AGE).filter(|_| keeping.is_none());
+            let wake = wake.into_iter().chain(due).min();
             let sleep = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 read = reading.recv(), if room && !all_read => match read {
@@ -261,10 +261,8 @@ impl Loop {
         let mut asked = HashSet::new();
         let mut missing = 0;
         for target in &mut read.targets {
-            if !asked.insert(target.key)
-                || self.answer(target.key)?.is_some()
-                || self.failed.contains_key(&target.key)
-            {
+            target.answer = self.answer(target.key)?;
+            if target.answer.is_some() || self.failed.contains_key(&target.key) || !asked.insert(target.key) {
                 continue;
             }
             missing += 1;
@@ -347,7 +345,11 @@ impl Loop {
         self.references -= read.targets.len();
         let mut answers = Vec::with_capacity(read.targets.len());
         for target in std::mem::take(&mut read.targets) {
-            match self.answer(target.key)? {
+            let answer = match target.answer {
+                Some(blob) => Some(blob),
+                None => self.answer(target.key)?,
+            };
+            match answer {
                 Some(blob) => answers.push((target.reference, blob)),
                 None => {
                     let index = self.failed[&target.key];
@@ -361,7 +363,7 @@ impl Loop {
                 }
             }
         }
-        self.batch.documents.push(Document { read, answers });
+        self.batch.add(Document { read, answers });
         self.touch_batch();
         Ok(())
     }
@@ -371,9 +373,7 @@ impl Loop {
     }
 
     fn batch_is_due(&self) -> bool {
-        self.batch.bytes() >= BATCH_BYTES
-            || self.batch.documents.len() >= BATCH_DOCUMENTS
-            || self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE)
+        self.batch.is_full() || self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE)
     }
 
     fn keep(&mut self) -> JoinHandle<Result<Done>> {

@@ -22,6 +22,10 @@ use crate::rewrite::link::LinkStyle;
 use crate::rewrite::{self, Planned};
 use crate::store::Finished;
 
+/// A batch of this size is kept at once: it is what memory holds of documents and what a kill can cost.
+const BYTES: u64 = 32 << 20;
+const DOCUMENTS: usize = 1_000;
+
 /// What waits to be kept.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -29,7 +33,9 @@ pub(super) struct Batch {
     snapshots: Vec<Snapshot>,
     keys: Vec<OriginKey>,
     pub(super) failures: Vec<Failure>,
-    pub(super) documents: Vec<Document>,
+    documents: Vec<Document>,
+    /// Length of all drafts and documents.
+    bytes: u64,
     /// What an earlier batch learned: it rides along and forces no batch of its own.
     pub(super) seen: Vec<(Vec<u8>, Seen)>,
 }
@@ -73,12 +79,19 @@ impl Batch {
         self.drafts.is_empty() && self.failures.is_empty() && self.documents.is_empty()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.drafts.iter().map(|(draft, _)| draft.bytes()).sum()
+    /// Whether no more should be added before it is kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= BYTES || self.documents.len() >= DOCUMENTS
+    }
+
+    pub(super) fn add(&mut self, document: Document) {
+        self.bytes += document.read.entry.stat.size;
+        self.documents.push(document);
     }
 
     pub(super) fn got(&mut self, job: &Job, got: Got) {
         self.keys.push(job.key);
+        self.bytes += got.draft.bytes();
         self.snapshots.push(Snapshot {
             origin: job.origin().to_string(),
             taken: now(),
