@@ -66,7 +66,11 @@ pub fn read<E: From<files::Error>>(
     folder: &Path,
     mut each: impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
-    for name in files::names(folder)? {
+    let names = match files::names(folder) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        names => names?,
+    };
+    for name in names {
         let path = folder.join(name);
         if path.extension().is_none_or(|extension| extension != "gz") {
             continue;

@@ -1,7 +1,7 @@
 //! `imgkeep archive`: the whole job.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -97,8 +97,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let runtime = tokio::runtime::Runtime::new()?;
     let display = Display::start(Arc::clone(&work.progress), context.quiet);
     if stdin {
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes)?;
+        let bytes = setup::stdin(&work.reader)?;
         let outcome = runtime.block_on(stdin::archive(
             work.reader,
             work.archive,
@@ -173,7 +172,13 @@ fn print_report(
     out: &mut (impl Write + io::IsTerminal),
 ) -> Result<()> {
     match context.format {
-        Format::Json => print::json(&report_json(report), out)?,
+        Format::Json => {
+            let mut value = report_json(report);
+            if arguments.diff {
+                value["diffs"] = report.diffs.iter().map(|diff| String::from_utf8_lossy(diff)).collect();
+            }
+            print::json(&value, out)?;
+        }
         Format::Human => {
             print::diffs(&report.diffs, out)?;
             human(report, &Shown { paths: paths(&arguments.paths), rewrite: !arguments.no_rewrite }, out)?;

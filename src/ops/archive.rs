@@ -9,8 +9,8 @@
 //!                                          catalog, documents
 //! ```
 //!
-//! Nothing grows with the number of documents but one small row each; documents wait for their images in a
-//! window of bounded size. A batch is kept in the order that makes a crash harmless: blobs, catalog, documents.
+//! What grows with the number of documents is one small row each, and the failures and diffs of the report;
+//! documents wait for their images in a window of bounded size. A batch is kept in the order that makes a crash harmless: blobs, catalog, documents.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ pub async fn archive(
     progress.start(entries.len());
     let (sender, receiver) = mpsc::channel(64);
     let reading = read_in_background(Arc::clone(&reader), Arc::clone(&archive), entries, sender);
-    let run = archive.catalog.begin_run("archive")?;
+    let run = Run::start("archive");
     let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, progress });
     let mut report = Loop::new(shared, report).run(receiver).await?;
     reading.await.context("the reading thread stopped")?;
@@ -122,7 +122,7 @@ pub(super) async fn archive_resolved(
     sender.send(Reading::Document(Box::new(read))).await.context("the loop stopped")?;
     drop(sender);
     let options = Options { rewrite: false, ..options };
-    let run = archive.catalog.begin_run("archive")?;
+    let run = Run::start("archive");
     let plan = plan_key(&reader, &options);
     let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, progress });
     let mut report = Loop::new(shared, Report::looked_at(1)).run(receiver).await?;
@@ -287,7 +287,11 @@ impl Loop {
     fn answer(&self, key: OriginKey) -> Result<Option<BlobName>> {
         match self.fresh.get(&key) {
             Some(blob) => Ok(Some(*blob)),
-            None => Ok(self.shared.archive.catalog.kept(key)?),
+            None => {
+                let kept = self.shared.archive.catalog.kept(key)?;
+                // A copy that is gone is fetched again.
+                Ok(kept.filter(|blob| self.shared.archive.store.contains(*blob)))
+            }
         }
     }
 
@@ -314,11 +318,8 @@ impl Loop {
                     Ok(())
                 }
                 download::Then::Nobody(job) => {
-                    let failure = job.failure();
                     self.shared.progress.failed();
-                    self.failed.insert(job.key, self.report.fail(failure.clone()));
-                    self.batch.failures.push(failure);
-                    self.touch_batch();
+                    self.failed.insert(job.key, self.report.fail(job.failure()));
                     self.resolved(job.key)
                 }
             },
@@ -352,18 +353,21 @@ impl Loop {
             match answer {
                 Some(blob) => answers.push((target.reference, blob)),
                 None => {
-                    let index = self.failed[&target.key];
+                    let image = &mut self.report.failures[self.failed[&target.key]];
                     // A link that leads to no image was never ours to keep.
-                    if target.link && self.report.failures[index].failure.reason == "not_an_image" {
+                    if target.link && image.failure.reason == "not_an_image" {
                         read.skipped_links += 1;
                     } else {
                         read.counts.failed += 1;
-                        self.report.failures[index].used_by(&read.entry.path, &target.url);
+                        if !image.counts() {
+                            self.batch.failures.push(image.failure.clone());
+                        }
+                        image.used_by(&read.entry.path, &target.url);
                     }
                 }
             }
         }
-        self.batch.add(Document { read, answers });
+        self.batch.add(Document::new(read, answers));
         self.touch_batch();
         Ok(())
     }
@@ -395,11 +399,13 @@ impl Loop {
         self.report.diffs.extend(done.diffs);
         self.shared.progress.documents(done.finished);
         self.batch.seen.extend(done.seen);
-        for Read { entry, plans, counts, kept, .. } in done.again {
+        for Document { read: Read { entry, plans, counts, kept, .. }, links, .. } in done.again {
             let (plans, kept) = (plans + 1, kept.len() as u64);
             if plans >= PLANS {
-                self.report
-                    .refuse(DocumentFailure::new(&entry.path, "it kept changing while it was rewritten"));
+                let why = "it kept changing while it was rewritten";
+                self.report.refuse(DocumentFailure::new(&entry.path, why));
+                self.report.references.failed += counts.failed + links;
+                self.shared.progress.documents(1);
                 continue;
             }
             let shared = Arc::clone(&self.shared);
