@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::blob::BlobName;
@@ -86,6 +87,16 @@ pub struct Catalog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OriginKey([u8; 16]);
 
+impl Run {
+    /// Starts a run of `command`. The catalog hears of it with the first batch that has something to remember.
+    #[must_use]
+    pub fn start(command: &'static str) -> Self {
+        let now = jiff::Timestamp::now();
+        let name = format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..));
+        Self { name, command, started: now.as_millisecond(), journal: Mutex::new(None) }
+    }
+}
+
 impl OriginKey {
     /// The key of `origin`.
     #[must_use]
@@ -100,6 +111,9 @@ impl OriginKey {
 pub struct Run {
     /// Its public name: the time it started and four random hex digits.
     pub name: String,
+    command: &'static str,
+    /// Milliseconds since 1970.
+    started: i64,
     /// Made with the first batch that has something to remember.
     journal: Mutex<Option<Journal>>,
 }
@@ -145,22 +159,6 @@ impl Catalog {
         transaction.commit()
     }
 
-    /// Starts a run of `command`.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn begin_run(&self, command: &str) -> Result<Run, Error> {
-        let now = jiff::Timestamp::now();
-        let name = format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..));
-        self.writer()
-            .execute(
-                "INSERT INTO runs (name, command, started) VALUES (?1, ?2, ?3)",
-                params![name, command, now.as_millisecond()],
-            )
-            .map_err(|source| self.sqlite(source))?;
-        Ok(Run { name, journal: Mutex::new(None) })
-    }
-
     /// Records a batch of `run`, durably and as a whole: in the journal first, then in the catalog.
     ///
     /// # Errors
@@ -178,12 +176,19 @@ impl Catalog {
                 none => none.insert(Journal::create(&self.journal, &run.name)?).append(&lines)?,
             }
         }
-        self.write(batch).map_err(|source| self.sqlite(source))
+        self.write(Some(run), batch).map_err(|source| self.sqlite(source))
     }
 
-    fn write(&self, batch: &Batch) -> rusqlite::Result<()> {
+    fn write(&self, run: Option<&Run>, batch: &Batch) -> rusqlite::Result<()> {
         let mut writer = self.writer();
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(run) = run.filter(|_| !batch.rewrites.is_empty()) {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO runs (name, command, started) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING",
+                )?
+                .execute(params![run.name, run.command, run.started])?;
+        }
         Recorder::new(&transaction).batch(batch)?;
         transaction.commit()
     }
@@ -243,12 +248,24 @@ impl Catalog {
         let reader = self.reader();
         let collect = || -> rusqlite::Result<Vec<String>> {
             let mut query = reader.prepare_cached(
-                "SELECT url FROM blobs JOIN snapshots ON blob = blobs.id JOIN origins ON key = origin
+                "SELECT DISTINCT origins.url FROM blobs JOIN snapshots ON blob = blobs.id JOIN origins ON key = origin
                  WHERE digest = ?1 ORDER BY taken",
             )?;
             query.query_map([digest.as_bytes()], |row| row.get(0))?.collect()
         };
         collect().map_err(|source| self.sqlite(source))
+    }
+
+    /// The identity of a document's file as it was last read or written, if it was.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn last_stat(&self, document: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let reader = self.reader();
+        let mut query = reader
+            .prepare_cached("SELECT stat FROM documents WHERE path = ?1")
+            .map_err(|source| self.sqlite(source))?;
+        query.query_row([document], |row| row.get(0)).optional().map_err(|source| self.sqlite(source))
     }
 
     /// Every document's last sight, by path.
@@ -411,6 +428,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // Without it SQLite plans a cached statement anew for every key it is asked for.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

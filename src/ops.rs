@@ -29,6 +29,10 @@ pub mod status;
 pub mod stdin;
 pub mod verify;
 
+/// Why a document is left alone whose relative links would lead to another server.
+const BASE_ELSEWHERE: &str =
+    "its <base href> leads relative links to another server: give --link a prefix with http:// or https://";
+
 /// How documents are found and read; all that an op needs which changes nothing and asks nobody.
 #[derive(Debug)]
 pub struct Reader {

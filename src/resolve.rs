@@ -71,6 +71,8 @@ pub struct Link {
     pub escapes: Escapes,
     /// What it points at.
     pub blob: BlobName,
+    /// The URL that stands there.
+    pub url: String,
 }
 
 impl Resolver {
@@ -128,7 +130,7 @@ impl Resolver {
         if let Some(blob) = BlobName::from_link(text)
             && (!is_absolute(text) || ours(text, blob))
         {
-            return Named::Kept(Link { span: reference.span, escapes: reference.escapes, blob });
+            return Named::Kept(Link { span: reference.span, escapes: reference.escapes, blob, url: text.to_owned() });
         }
         let Ok(unwrapped) = self.families.unwrap_with_base(text, base) else { return Named::Nothing };
         let (origin, wrappers) = (unwrapped.origin, unwrapped.layers);

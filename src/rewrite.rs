@@ -54,16 +54,17 @@ pub struct Planned {
     pub links: Vec<Recorded>,
 }
 
-/// Points `answers` (reference, blob and link text) at their copies in `bytes`, and carries the kept links
-/// that stand there already over into the new record.
+/// Points `answers` (reference, blob and link text) at their copies in `bytes`, writes the kept links of `moved`
+/// anew, and carries the kept links that stand there already over into the new record.
 #[must_use]
 pub fn plan(
     bytes: &[u8],
     standing: &[Standing],
+    moved: Vec<Edit>,
     answers: Vec<(Reference, BlobName, String)>,
     run: &str,
 ) -> Planned {
-    let mut edits: Vec<Edit> = Vec::with_capacity(answers.len());
+    let mut edits = moved;
     let mut blobs = HashMap::with_capacity(answers.len());
     for (reference, blob, link) in answers {
         blobs.insert(reference.span, blob);
@@ -73,9 +74,10 @@ pub fn plan(
     let patch = Patch::new(Digest::of(bytes), edits).expect("references of one document are disjoint");
     let after = patch.apply(bytes);
     let mut links = carried(&patch, standing);
-    links.extend(patch.edits().iter().zip(patch.landings()).map(|(edit, span)| {
+    links.extend(patch.edits().iter().zip(patch.landings()).filter_map(|(edit, span)| {
+        let blob = *blobs.get(&edit.span)?;
         let original = Original { bytes: bytes[edit.span.range()].to_vec(), run: run.to_owned() };
-        Recorded { span, blob: blobs[&edit.span], original }
+        Some(Recorded { span, blob, original })
     }));
     links.sort_by_key(|link| link.span);
     Planned { patch, after, links }

@@ -32,7 +32,7 @@ fn archive(resolver: &Resolver, bytes: &[u8], kind: DocumentKind, style: &LinkSt
         let link = style.link(Path::new("/blog/posts & notes/(1)"), Path::new("/blog/ca'che/images"), blob);
         (remote.reference, blob, link)
     });
-    rewrite::plan(bytes, &[], answers.collect(), "run")
+    rewrite::plan(bytes, &[], Vec::new(), answers.collect(), "run")
 }
 
 fn check(resolver: &Resolver, bytes: &[u8], kind: DocumentKind, style: &LinkStyle) {

@@ -45,15 +45,14 @@ impl Journal {
 
     /// Adds lines as one member; they are on disk when this returns.
     pub fn append(&mut self, lines: &[Line]) -> Result<(), files::Error> {
+        let mut text = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut text, line).expect("a vector takes every byte");
+            text.push(b'\n');
+        }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        let member = lines
-            .iter()
-            .try_for_each(|line| {
-                serde_json::to_writer(&mut encoder, line)?;
-                encoder.write_all(b"\n")
-            })
-            .and_then(|()| encoder.finish())
-            .expect("a vector takes every byte");
+        encoder.write_all(&text).expect("a vector takes every byte");
+        let member = encoder.finish().expect("a vector takes every byte");
         self.file
             .write_all(&member)
             .and_then(|()| self.file.sync_data())
@@ -67,7 +66,11 @@ pub fn read<E: From<files::Error>>(
     folder: &Path,
     mut each: impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
-    for name in files::names(folder)? {
+    let names = match files::names(folder) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        names => names?,
+    };
+    for name in names {
         let path = folder.join(name);
         if path.extension().is_none_or(|extension| extension != "gz") {
             continue;

@@ -49,7 +49,7 @@ impl<'a> Recorder<'a> {
                 snapshot.width,
                 snapshot.height
             ])?;
-        let blob = self.blob(snapshot.digest)?;
+        let blob = self.blob(snapshot.digest, &snapshot.extension)?;
         let key = self.origin(&snapshot.origin)?;
         self.transaction
             .prepare_cached(
@@ -75,7 +75,8 @@ impl<'a> Recorder<'a> {
             serde_json::to_string(&failure.attempts).expect("attempts are plain strings and numbers");
         self.transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO failures (origin, at, reason, detail, attempts) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO failures (origin, at, reason, detail, attempts)
+                 SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM snapshots WHERE origin = ?1)",
             )?
             .execute(params![key, failure.at, failure.reason, failure.detail, attempts])?;
         Ok(())
@@ -99,7 +100,7 @@ impl<'a> Recorder<'a> {
                 Ok(edits::Row {
                     start: link.start,
                     len: link.len,
-                    blob: self.blob(link.blob.digest)?,
+                    blob: self.blob(link.blob.digest, link.blob.media_type.extension())?,
                     run: self.run(&link.run)?,
                     original: link.original.clone(),
                 })
@@ -145,10 +146,16 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn blob(&mut self, digest: Digest) -> rusqlite::Result<i64> {
+    fn blob(&mut self, digest: Digest, extension: &str) -> rusqlite::Result<i64> {
         if let Some(id) = self.blobs.get(&digest) {
             return Ok(*id);
         }
+        // A journal with a gap may name a blob of which no snapshot is left; its length is then unknown.
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO blobs (digest, extension, bytes) VALUES (?1, ?2, 0) ON CONFLICT (digest) DO NOTHING",
+            )?
+            .execute(params![digest.as_bytes(), extension])?;
         let id = self
             .transaction
             .prepare_cached("SELECT id FROM blobs WHERE digest = ?1")?

@@ -117,13 +117,13 @@ impl Catalog {
         rows.into_iter().map(|(digest, extension)| self.blob_name(digest, &extension)).collect()
     }
 
-    /// Documents that a run rewrote, in order of path.
+    /// Documents that hold kept links, or did, in order of path.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn archived_documents(&self) -> Result<Vec<Vec<u8>>, Error> {
         self.query(
-            "SELECT path FROM documents WHERE id IN (SELECT document FROM rewrites) ORDER BY path",
+            "SELECT path FROM documents WHERE archived > 0 OR id IN (SELECT document FROM rewrites) ORDER BY path",
             |row| row.get(0),
         )
     }
@@ -133,21 +133,33 @@ impl Catalog {
     /// # Errors
     /// What the disk or SQLite says.
     pub fn rebuild(&self) -> Result<u64, Error> {
-        const LINES: usize = 1_000;
+        // Copies first: a rewrite may stand before the snapshot it relies on, in another run's journal.
+        let snapshots = self.replay(|line| match line {
+            Line::Snapshot(snapshot) => Some(Batch { snapshots: vec![snapshot], ..Batch::default() }),
+            Line::Rewrite(_) => None,
+        })?;
+        let rewrites = self.replay(|line| match line {
+            Line::Snapshot(_) => None,
+            Line::Rewrite(rewrite) => Some(Batch { rewrites: vec![rewrite], ..Batch::default() }),
+        })?;
+        Ok(snapshots + rewrites)
+    }
+
+    fn replay(&self, pick: impl Fn(Line) -> Option<Batch>) -> Result<u64, Error> {
+        const LINES: u64 = 1_000;
         let mut batch = Batch::default();
         let mut lines = 0;
         journal::read(&self.journal, |line| {
-            match line {
-                Line::Snapshot(snapshot) => batch.snapshots.push(snapshot),
-                Line::Rewrite(rewrite) => batch.rewrites.push(rewrite),
-            }
+            let Some(picked) = pick(line) else { return Ok(()) };
+            batch.snapshots.extend(picked.snapshots);
+            batch.rewrites.extend(picked.rewrites);
             lines += 1;
-            if batch.snapshots.len() + batch.rewrites.len() >= LINES {
-                self.write(&std::mem::take(&mut batch)).map_err(|source| self.sqlite(source))?;
+            if lines % LINES == 0 {
+                self.write(None, &std::mem::take(&mut batch)).map_err(|source| self.sqlite(source))?;
             }
             Ok::<_, Error>(())
         })?;
-        self.write(&batch).map_err(|source| self.sqlite(source))?;
+        self.write(None, &batch).map_err(|source| self.sqlite(source))?;
         Ok(lines)
     }
 

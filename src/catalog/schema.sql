@@ -57,8 +57,9 @@ CREATE TABLE documents (
     skipped   INTEGER NOT NULL
 );
 
--- What stood in each span of a rewritten document. Rows are added before a document is replaced and
--- never changed, so no crash and no second process can take a document's way back.
+-- What stood in each span of a rewritten document, by the digest of what it became. Rows are added before a
+-- document is replaced and never removed; only a rewrite to the very same bytes takes a row's place. So no
+-- crash and no second process can take a document's way back.
 CREATE TABLE rewrites (
     id        INTEGER PRIMARY KEY,
     document  INTEGER NOT NULL REFERENCES documents (id),
@@ -68,3 +69,5 @@ CREATE TABLE rewrites (
     edits     BLOB NOT NULL
 );
 CREATE UNIQUE INDEX rewrites_by_document ON rewrites (document, after);
+-- A document that was moved is known by its bytes.
+CREATE INDEX rewrites_by_after ON rewrites (after);

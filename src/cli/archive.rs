@@ -1,9 +1,10 @@
 //! `imgkeep archive`: the whole job.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -79,19 +80,24 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     // A path that is not there is told before a store is made.
     setup::check(&paths)?;
-    let archive = setup::archive(config)?;
+    let archive = Arc::new(setup::archive(config)?);
+    // The catalog is read while the folders are walked: most runs do little else.
+    let known = thread::spawn({
+        let catalog = Arc::clone(&archive.catalog);
+        move || catalog.documents()
+    });
     let entries = setup::swept_entries(&reader, &archive, &paths, &mut skip)?;
+    let known = known.join().map_err(|_| anyhow::anyhow!("the thread that reads the catalog stopped"))??;
     let work = Work {
         reader: Arc::new(reader),
-        archive: Arc::new(archive),
+        archive,
         fetcher: setup::fetcher(config)?,
         progress: Arc::new(Progress::default()),
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let display = Display::start(Arc::clone(&work.progress), context.quiet);
     if stdin {
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes)?;
+        let bytes = setup::stdin(&work.reader)?;
         let outcome = runtime.block_on(stdin::archive(
             work.reader,
             work.archive,
@@ -112,6 +118,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         work.archive,
         work.fetcher,
         entries,
+        known,
         options,
         work.progress,
     ));
@@ -165,7 +172,13 @@ fn print_report(
     out: &mut (impl Write + io::IsTerminal),
 ) -> Result<()> {
     match context.format {
-        Format::Json => print::json(&report_json(report), out)?,
+        Format::Json => {
+            let mut value = report_json(report);
+            if arguments.diff {
+                value["diffs"] = report.diffs.iter().map(|diff| String::from_utf8_lossy(diff)).collect();
+            }
+            print::json(&value, out)?;
+        }
         Format::Human => {
             print::diffs(&report.diffs, out)?;
             human(report, &Shown { paths: paths(&arguments.paths), rewrite: !arguments.no_rewrite }, out)?;

@@ -1,6 +1,6 @@
 //! `imgkeep demo`: the whole job on sample posts, offline, in a temporary folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +57,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         Arc::clone(&archive),
         setup::fetcher(&config)?,
         entries.clone(),
+        HashMap::new(),
         options,
         Arc::new(Progress::default()),
     ))?;

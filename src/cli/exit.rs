@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 
+use crate::{catalog, store};
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -46,6 +48,11 @@ pub(crate) fn of(error: &Error) -> Exit {
             || cause.is::<crate::config::Error>()
             || cause.is::<crate::crawl::Error>()
             || cause.is::<crate::rewrite::link::ParseError>()
+            || matches!(cause.downcast_ref(), Some(store::Error::Version { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(catalog::Error::Version { .. } | catalog::Error::Url { .. })
+            )
     });
     if usage { Exit::Usage } else { Exit::Fatal }
 }

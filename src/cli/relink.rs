@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::exit::Exit;
 use crate::cli::{Context, restore, setup};
+use crate::crawl::Skip;
 use crate::ops::change::Options;
 use crate::ops::relink::relink;
 
@@ -32,9 +33,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let reader = setup::reader(config)?;
     let archive = setup::existing_archive(config)?;
     let mut early = Vec::new();
-    let entries = setup::swept_entries(&reader, &archive, &arguments.paths, &mut |path, skip| {
-        early.extend(skip.is_failure().then(|| (path, skip.to_string())));
-    })?;
+    let mut skip = |path, skip: Skip| early.extend(skip.is_failure().then(|| (path, skip.to_string())));
+    let entries = match arguments.dry_run {
+        true => setup::entries(&reader, &arguments.paths, &mut skip)?,
+        false => setup::swept_entries(&reader, &archive, &arguments.paths, &mut skip)?,
+    };
     let options =
         Options { replace: config.replace_options(), dry_run: arguments.dry_run, diffs: arguments.diff };
     let mut report = relink(&reader, &archive, &entries, &style, &options)?;

@@ -10,6 +10,7 @@ use crate::catalog::OriginKey;
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::print::Count;
 use crate::cli::{Context, Format, print, setup};
+use crate::crawl::Skip;
 use crate::digest::Digest;
 use crate::ops::Archive;
 use crate::ops::change::{Options, Report};
@@ -48,9 +49,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     let selection = Selection { images: images.transpose()?, run: arguments.run.clone() };
     let mut early = Vec::new();
-    let entries = setup::swept_entries(&reader, &archive, &arguments.paths, &mut |path, skip| {
-        early.extend(skip.is_failure().then(|| (path, skip.to_string())));
-    })?;
+    let mut skip = |path, skip: Skip| early.extend(skip.is_failure().then(|| (path, skip.to_string())));
+    let entries = match arguments.dry_run {
+        true => setup::entries(&reader, &arguments.paths, &mut skip)?,
+        false => setup::swept_entries(&reader, &archive, &arguments.paths, &mut skip)?,
+    };
     let options =
         Options { replace: config.replace_options(), dry_run: arguments.dry_run, diffs: arguments.diff };
     let mut report = restore(&reader, &archive, &entries, &selection, &options)?;

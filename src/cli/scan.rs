@@ -1,11 +1,12 @@
 //! `imgkeep scan`: the references of documents.
 
 use std::borrow::Cow;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::blob::BlobName;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Format, setup};
 use crate::crawl::{Entry, Skip};
@@ -28,11 +29,14 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         Format::Json => json(path, document, out),
     };
     let mut exit = Exit::Done;
+    let archive = setup::archive_if_any(&context.config)?;
+    let known = |blob: BlobName| {
+        archive.as_ref().is_some_and(|archive| archive.catalog.knows(blob.digest).unwrap_or(false))
+    };
     let (stdin, paths) = setup::split_stdin(&arguments.paths);
     if stdin {
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes)?;
-        match reader.resolve(&Entry::unnamed(), &bytes, &|_| false) {
+        let bytes = setup::stdin(&reader)?;
+        match reader.resolve(&Entry::unnamed(), &bytes, &known) {
             Ok(resolved) => {
                 let mut rendered = Vec::new();
                 render(Path::new("-"), &Document { bytes, resolved }, &mut rendered);
@@ -47,6 +51,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     scan(
         &reader,
         &entries,
+        &known,
         |entry, document, out| render(&entry.path, document, out),
         |rendered| out.write_all(rendered),
         |entry: &Entry, skip: Skip| exit = left_alone(&entry.path, &skip, exit),

@@ -1,5 +1,6 @@
 //! From the configuration to what the ops need.
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -59,6 +60,17 @@ pub(super) fn link(config: &Config, option: Option<&str>) -> Result<LinkStyle> {
 pub(super) fn split_stdin(paths: &[PathBuf]) -> (bool, Vec<PathBuf>) {
     let files: Vec<PathBuf> = paths.iter().filter(|path| path.as_os_str() != "-").cloned().collect();
     (files.len() < paths.len(), files)
+}
+
+/// The document on stdin.
+pub(super) fn stdin(reader: &Reader) -> Result<Vec<u8>> {
+    let limit = reader.crawl.max_bytes;
+    let mut bytes = Vec::new();
+    io::stdin().take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(UsageError::new(format!("stdin has more than {limit} bytes: see `documents.max_bytes`")));
+    }
+    Ok(bytes)
 }
 
 /// Whether every path is there.

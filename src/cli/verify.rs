@@ -82,7 +82,12 @@ fn describe(finding: &Finding) -> String {
 fn audit(context: &Context, paths: &[PathBuf]) -> Result<Exit> {
     let reader = setup::reader(&context.config)?;
     let mut exit = Exit::Done;
-    let entries = setup::entries(&reader, paths, &mut |_, _| {})?;
+    let mut skipped = Vec::new();
+    let entries = setup::entries(&reader, paths, &mut |path, skip| skipped.push((path, skip)))?;
+    for (path, skip) in skipped.into_iter().filter(|(_, skip)| skip.is_failure()) {
+        tracing::warn!(document = %path.display(), "not audited: {skip}");
+        exit = Exit::Incomplete;
+    }
     let mut out = io::stdout();
     for entry in entries {
         let path = entry.path.display();

@@ -165,7 +165,9 @@ mod tests {
         check("http://127.0.0.1:6379/", Some(Reason::BlockedPort));
         check("http://[::1]/", Some(Reason::BlockedAddress));
         check("http://10.0.0.1/", Some(Reason::BlockedAddress));
-        check("http://wiki/", Some(Reason::BlockedAddress));
+        // whatever it resolves to is judged
+        check("http://wiki/", None);
+        check("http://x.onion/", Some(Reason::BlockedAddress));
     }
 
     #[test]

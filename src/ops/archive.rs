@@ -9,8 +9,8 @@
 //!                                          catalog, documents
 //! ```
 //!
-//! Nothing grows with the number of documents but one small row each; documents wait for their images in a
-//! window of bounded size. A batch is kept in the order that makes a crash harmless: blobs, catalog, documents.
+//! What grows with the number of documents is one small row each, and the failures and diffs of the report;
+//! documents wait for their images in a window of bounded size. A batch is kept in the order that makes a crash harmless: blobs, catalog, documents.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -49,9 +49,7 @@ use reading::{Read, Reading, plan_key, read, read_in_background, unchanged};
 /// Documents and references that wait for images at a time.
 const WINDOW_DOCUMENTS: usize = 2_000;
 const WINDOW_REFERENCES: usize = 40_000;
-/// A batch is kept when it is this large, or this old.
-const BATCH_BYTES: u64 = 64 << 20;
-const BATCH_DOCUMENTS: usize = 1_000;
+/// A batch is kept when it is full, or this old.
 const BATCH_AGE: Duration = Duration::from_millis(300);
 /// How often a document that somebody keeps editing is planned again in one run.
 const PLANS: u32 = 5;
@@ -75,7 +73,8 @@ pub struct Options {
     pub diffs: bool,
 }
 
-/// Archives the images of `entries`.
+/// Archives the images of `entries`. `known` is what the catalog says of documents: those that are as they
+/// were left are not opened.
 ///
 /// # Errors
 /// When the store, the catalog or the disk fails: nothing is lost, and another run finishes the work. What
@@ -85,20 +84,18 @@ pub async fn archive(
     archive: Arc<Archive>,
     fetcher: Arc<Fetcher>,
     entries: Vec<Entry>,
+    known: HashMap<Box<[u8]>, Seen>,
     options: Options,
     progress: Arc<Progress>,
 ) -> Result<Report> {
     let started = Instant::now();
     let plan = plan_key(&reader, &options);
-    let (entries, report) = tokio::task::spawn_blocking({
-        let archive = Arc::clone(&archive);
-        move || unchanged(&archive, entries, plan)
-    })
-    .await??;
+    let (entries, report) = unchanged(&archive, entries, &known, plan);
+    drop(known);
     progress.start(entries.len());
     let (sender, receiver) = mpsc::channel(64);
     let reading = read_in_background(Arc::clone(&reader), Arc::clone(&archive), entries, sender);
-    let run = archive.catalog.begin_run("archive")?;
+    let run = Run::start("archive");
     let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, progress });
     let mut report = Loop::new(shared, report).run(receiver).await?;
     reading.await.context("the reading thread stopped")?;
@@ -125,7 +122,7 @@ pub(super) async fn archive_resolved(
     sender.send(Reading::Document(Box::new(read))).await.context("the loop stopped")?;
     drop(sender);
     let options = Options { rewrite: false, ..options };
-    let run = archive.catalog.begin_run("archive")?;
+    let run = Run::start("archive");
     let plan = plan_key(&reader, &options);
     let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, progress });
     let mut report = Loop::new(shared, Report::looked_at(1)).run(receiver).await?;
@@ -201,8 +198,11 @@ impl Loop {
             if idle && keeping.is_none() {
                 break;
             }
-            let room = self.waiting.len() < WINDOW_DOCUMENTS && self.references < WINDOW_REFERENCES;
-            let wake = wake.into_iter().chain(self.batch_since.map(|since| since + BATCH_AGE)).min();
+            let room = self.waiting.len() < WINDOW_DOCUMENTS
+                && self.references < WINDOW_REFERENCES
+                && !self.batch.is_full();
+            let due = self.batch_since.map(|since| since + BATCH_AGE).filter(|_| keeping.is_none());
+            let wake = wake.into_iter().chain(due).min();
             let sleep = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 read = reading.recv(), if room && !all_read => match read {
@@ -261,10 +261,8 @@ impl Loop {
         let mut asked = HashSet::new();
         let mut missing = 0;
         for target in &mut read.targets {
-            if !asked.insert(target.key)
-                || self.answer(target.key)?.is_some()
-                || self.failed.contains_key(&target.key)
-            {
+            target.answer = self.answer(target.key)?;
+            if target.answer.is_some() || self.failed.contains_key(&target.key) || !asked.insert(target.key) {
                 continue;
             }
             missing += 1;
@@ -289,7 +287,11 @@ impl Loop {
     fn answer(&self, key: OriginKey) -> Result<Option<BlobName>> {
         match self.fresh.get(&key) {
             Some(blob) => Ok(Some(*blob)),
-            None => Ok(self.shared.archive.catalog.kept(key)?),
+            None => {
+                let kept = self.shared.archive.catalog.kept(key)?;
+                // A copy that is gone is fetched again.
+                Ok(kept.filter(|blob| self.shared.archive.store.contains(*blob)))
+            }
         }
     }
 
@@ -316,11 +318,8 @@ impl Loop {
                     Ok(())
                 }
                 download::Then::Nobody(job) => {
-                    let failure = job.failure();
                     self.shared.progress.failed();
-                    self.failed.insert(job.key, self.report.fail(failure.clone()));
-                    self.batch.failures.push(failure);
-                    self.touch_batch();
+                    self.failed.insert(job.key, self.report.fail(job.failure()));
                     self.resolved(job.key)
                 }
             },
@@ -347,21 +346,28 @@ impl Loop {
         self.references -= read.targets.len();
         let mut answers = Vec::with_capacity(read.targets.len());
         for target in std::mem::take(&mut read.targets) {
-            match self.answer(target.key)? {
+            let answer = match target.answer {
+                Some(blob) => Some(blob),
+                None => self.answer(target.key)?,
+            };
+            match answer {
                 Some(blob) => answers.push((target.reference, blob)),
                 None => {
-                    let index = self.failed[&target.key];
+                    let image = &mut self.report.failures[self.failed[&target.key]];
                     // A link that leads to no image was never ours to keep.
-                    if target.link && self.report.failures[index].failure.reason == "not_an_image" {
+                    if target.link && image.failure.reason == "not_an_image" {
                         read.skipped_links += 1;
                     } else {
                         read.counts.failed += 1;
-                        self.report.failures[index].used_by(&read.entry.path, &target.url);
+                        if !image.counts() {
+                            self.batch.failures.push(image.failure.clone());
+                        }
+                        image.used_by(&read.entry.path, &target.url);
                     }
                 }
             }
         }
-        self.batch.documents.push(Document { read, answers });
+        self.batch.add(Document::new(read, answers));
         self.touch_batch();
         Ok(())
     }
@@ -371,9 +377,7 @@ impl Loop {
     }
 
     fn batch_is_due(&self) -> bool {
-        self.batch.bytes() >= BATCH_BYTES
-            || self.batch.documents.len() >= BATCH_DOCUMENTS
-            || self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE)
+        self.batch.is_full() || self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE)
     }
 
     fn keep(&mut self) -> JoinHandle<Result<Done>> {
@@ -395,11 +399,13 @@ impl Loop {
         self.report.diffs.extend(done.diffs);
         self.shared.progress.documents(done.finished);
         self.batch.seen.extend(done.seen);
-        for Read { entry, plans, counts, kept, .. } in done.again {
+        for Document { read: Read { entry, plans, counts, kept, .. }, links, .. } in done.again {
             let (plans, kept) = (plans + 1, kept.len() as u64);
             if plans >= PLANS {
-                self.report
-                    .refuse(DocumentFailure::new(&entry.path, "it kept changing while it was rewritten"));
+                let why = "it kept changing while it was rewritten";
+                self.report.refuse(DocumentFailure::new(&entry.path, why));
+                self.report.references.failed += counts.failed + links;
+                self.shared.progress.documents(1);
                 continue;
             }
             let shared = Arc::clone(&self.shared);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::blob::BlobName;
 use crate::catalog::Run;
 use crate::catalog::row::{Batch, Rewrite};
-use crate::crawl::Entry;
+use crate::crawl::{self, Entry};
 use crate::digest::Digest;
 use crate::document::diff;
 use crate::document::splice::Patch;
@@ -17,8 +17,9 @@ use crate::ops::kept::{Kept, kept, link};
 use crate::ops::{Archive, Document, Reader, parallel};
 use crate::rewrite::{self, Standing};
 
-/// Documents replaced at a time: durability is paid once for all of them.
-const BATCH: usize = 500;
+/// A slice of this size is replaced at once.
+const DOCUMENTS: usize = 500;
+const BYTES: u64 = 32 << 20;
 /// How often a document that somebody keeps editing is planned again.
 const PLANS: u32 = 5;
 
@@ -70,52 +71,59 @@ pub(super) struct Planning<'a> {
     pub(super) kept: Kept,
 }
 
-struct Ready {
-    entry: Entry,
-    name: Vec<u8>,
-    digest: Digest,
-    after: Vec<u8>,
-    change: Change,
-    diff: Vec<u8>,
+/// What a plan says of one document.
+pub(super) enum Plan {
+    Change(Change),
+    /// It must stay as it is.
+    Refused(String),
 }
 
-/// Plans every document with `plan`, on every core, and replaces those for which it gives a change.
+/// Plans one document; errors are the catalog's.
+type Planner<'a> = dyn Fn(&Planning<'_>) -> Result<Plan> + Sync + 'a;
+
+/// Plans every document with `plan`, on every core, and replaces those that change.
 ///
 /// # Errors
 /// When the catalog fails. A document that cannot be changed is in the report.
 pub(super) fn change(
     reader: &Reader,
     archive: &Archive,
-    run: &Run,
+    command: &'static str,
     entries: &[Entry],
     options: &Options,
-    plan: &(dyn Fn(&Planning<'_>) -> Result<Option<Change>> + Sync),
+    plan: &Planner<'_>,
 ) -> Result<Report> {
+    let changer = Changer { reader, archive, run: Run::start(command), options, plan };
     let mut report = Report { scanned: entries.len() as u64, ..Report::default() };
-    let mut ready = Vec::new();
+    let mut slice = Slice::default();
     let mut failed = None;
     parallel::in_order(
         entries,
-        |entry| prepare(reader, archive, entry, options, plan),
+        |entry| changer.prepare(entry),
         |outcome| {
-            match outcome {
-                Ok(Prepared::Ready(document)) => ready.push(*document),
-                Ok(Prepared::Nothing { unknown }) => report.unknown += unknown,
-                Ok(Prepared::Skipped(path, why)) => report.failed.push((path, why)),
-                Err(error) => failed = Some(error),
-            }
-            if ready.len() >= BATCH && failed.is_none() {
-                failed =
-                    make(reader, archive, run, std::mem::take(&mut ready), options, plan, &mut report).err();
-            }
+            let taken = outcome.map(|prepared| slice.take(prepared, &mut report));
+            let made = taken.and_then(|()| match slice.is_full() {
+                true => changer.make(std::mem::take(&mut slice), &mut report),
+                false => Ok(()),
+            });
+            failed = made.err();
             if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         },
     );
-    if let Some(error) = failed {
-        return Err(error);
+    match failed {
+        Some(error) => Err(error),
+        None => changer.make(slice, &mut report).map(|()| report),
     }
-    make(reader, archive, run, ready, options, plan, &mut report)?;
-    Ok(report)
+}
+
+/// A document that is about to change. Its bytes are read again then: memory holds what changes only.
+struct Ready {
+    entry: Entry,
+    name: Vec<u8>,
+    change: Change,
+    diff: Vec<u8>,
+    /// Length of the document.
+    bytes: u64,
 }
 
 enum Prepared {
@@ -124,79 +132,114 @@ enum Prepared {
     Skipped(PathBuf, String),
 }
 
-fn prepare(
-    reader: &Reader,
-    archive: &Archive,
-    entry: &Entry,
-    options: &Options,
-    plan: &(dyn Fn(&Planning<'_>) -> Result<Option<Change>> + Sync),
-) -> Result<Prepared> {
-    let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
-    let document = match reader.read(entry, &known) {
-        Ok(document) => document,
-        Err(skip) if skip.is_failure() => return Ok(Prepared::Skipped(entry.path.clone(), skip.to_string())),
-        Err(_) => return Ok(Prepared::Nothing { unknown: 0 }),
-    };
-    let name = archive.name(entry);
-    let kept = kept(&archive.catalog, &name, &document.bytes, &document.resolved.kept)?;
-    if kept.standing.is_empty() {
-        return Ok(Prepared::Nothing { unknown: 0 });
-    }
-    let planning = Planning { entry, name, document, kept };
-    let Some(change) = plan(&planning)? else { return Ok(Prepared::Nothing { unknown: 0 }) };
-    if change.patch.is_empty() {
-        return Ok(Prepared::Nothing { unknown: change.unknown });
-    }
-    let bytes = &planning.document.bytes;
-    let diff = match options.diffs {
-        true => diff::unified(&entry.path.to_string_lossy(), bytes, &change.patch),
-        false => Vec::new(),
-    };
-    let (digest, after) = (change.patch.planned_for(), change.patch.apply(bytes));
-    Ok(Prepared::Ready(Box::new(Ready {
-        entry: entry.clone(),
-        name: planning.name,
-        digest,
-        after,
-        change,
-        diff,
-    })))
+/// So many documents as are replaced at a time: durability is paid once for all of them.
+#[derive(Default)]
+struct Slice {
+    documents: Vec<Ready>,
+    bytes: u64,
 }
 
-/// Makes a batch of changes: the way back first, then the documents.
-fn make(
-    reader: &Reader,
-    archive: &Archive,
-    run: &Run,
-    mut ready: Vec<Ready>,
-    options: &Options,
-    plan: &(dyn Fn(&Planning<'_>) -> Result<Option<Change>> + Sync),
-    report: &mut Report,
-) -> Result<()> {
-    for round in 1..=PLANS {
-        if ready.is_empty() {
-            return Ok(());
-        }
-        if options.dry_run {
-            for document in ready {
-                report.made(document);
+impl Slice {
+    fn take(&mut self, prepared: Prepared, report: &mut Report) {
+        match prepared {
+            Prepared::Ready(document) => {
+                self.bytes += document.bytes;
+                self.documents.push(*document);
             }
+            Prepared::Nothing { unknown } => report.unknown += unknown,
+            Prepared::Skipped(path, why) => report.failed.push((path, why)),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= BYTES || self.documents.len() >= DOCUMENTS
+    }
+}
+
+struct Changer<'a> {
+    reader: &'a Reader,
+    archive: &'a Archive,
+    run: Run,
+    options: &'a Options,
+    plan: &'a Planner<'a>,
+}
+
+impl Changer<'_> {
+    fn prepare(&self, entry: &Entry) -> Result<Prepared> {
+        let known = |blob: BlobName| self.archive.catalog.knows(blob.digest).unwrap_or(false);
+        let document = match self.reader.read(entry, &known) {
+            Ok(document) => document,
+            Err(skip) if skip.is_failure() => {
+                return Ok(Prepared::Skipped(entry.path.clone(), skip.to_string()));
+            }
+            Err(_) => return Ok(Prepared::Nothing { unknown: 0 }),
+        };
+        let name = self.archive.name(entry);
+        let kept = kept(&self.archive.catalog, &name, &document.bytes, &document.resolved.kept)?;
+        if kept.standing.is_empty() {
+            return Ok(Prepared::Nothing { unknown: 0 });
+        }
+        let planning = Planning { entry, name, document, kept };
+        let change = match (self.plan)(&planning)? {
+            Plan::Change(change) => change,
+            Plan::Refused(why) => return Ok(Prepared::Skipped(entry.path.clone(), why)),
+        };
+        if change.patch.is_empty() {
+            return Ok(Prepared::Nothing { unknown: change.unknown });
+        }
+        let bytes = &planning.document.bytes;
+        let diff = match self.options.diffs {
+            true => diff::unified(&entry.path.to_string_lossy(), bytes, &change.patch),
+            false => Vec::new(),
+        };
+        let bytes = bytes.len() as u64;
+        Ok(Prepared::Ready(Box::new(Ready {
+            entry: entry.clone(),
+            name: planning.name,
+            change,
+            diff,
+            bytes,
+        })))
+    }
+
+    /// Makes the changes of a slice: the way back first, then the documents. What somebody edited meanwhile is
+    /// planned again.
+    fn make(&self, mut slice: Slice, report: &mut Report) -> Result<()> {
+        if self.options.dry_run {
+            slice.documents.into_iter().for_each(|document| report.made(document));
             return Ok(());
         }
-        let rewrites = ready.iter().filter_map(|document| document.change.rewrite.clone()).collect();
-        archive.catalog.record(run, &Batch { rewrites, ..Batch::default() })?;
-        let replacements = ready
-            .iter_mut()
-            .map(|document| Replacement {
-                path: document.entry.real(),
-                expected: document.digest,
-                new: std::mem::take(&mut document.after),
-                mtime: document.change.mtime,
-                left_by_us: None,
-            })
-            .collect();
-        let outcomes = replace::replace_all(replacements, &options.replace);
+        for round in 1..=PLANS {
+            if slice.documents.is_empty() {
+                break;
+            }
+            let again = self.replace(slice.documents, round == PLANS, report)?;
+            slice = Slice::default();
+            for entry in again {
+                slice.take(self.prepare(&entry)?, report);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the documents that are to be planned again; with `last`, there are none.
+    fn replace(&self, mut documents: Vec<Ready>, last: bool, report: &mut Report) -> Result<Vec<Entry>> {
+        let rewrites = documents.iter_mut().filter_map(|document| document.change.rewrite.take()).collect();
+        self.archive.catalog.record(&self.run, &Batch { rewrites, ..Batch::default() })?;
         let mut again = Vec::new();
+        let mut ready = Vec::with_capacity(documents.len());
+        let mut replacements = Vec::with_capacity(documents.len());
+        for document in documents {
+            match self.replacement(&document)? {
+                Some(replacement) => {
+                    replacements.push(replacement);
+                    ready.push(document);
+                }
+                None if last => report.failed.push((document.entry.path, "it keeps changing".to_owned())),
+                None => again.push(document.entry),
+            }
+        }
+        let outcomes = replace::replace_all(replacements, &self.options.replace);
         let mut changed = Vec::new();
         for (document, outcome) in ready.into_iter().zip(outcomes) {
             match outcome {
@@ -204,21 +247,31 @@ fn make(
                     changed.push(document.name.clone());
                     report.made(document);
                 }
-                Err(refused) if refused.is_transient() && round < PLANS => again.push(document.entry),
+                Err(refused) if refused.is_transient() && !last => again.push(document.entry),
                 Err(refused) => report.failed.push((document.entry.path, refused.to_string())),
             }
         }
-        archive.catalog.forget(&changed)?;
-        ready = Vec::new();
-        for entry in again {
-            match prepare(reader, archive, &entry, options, plan)? {
-                Prepared::Ready(document) => ready.push(*document),
-                Prepared::Nothing { unknown } => report.unknown += unknown,
-                Prepared::Skipped(path, why) => report.failed.push((path, why)),
-            }
-        }
+        self.archive.catalog.forget(&changed)?;
+        Ok(again)
     }
-    Ok(())
+
+    /// The new document; `None` if the old one is not what was planned for any more.
+    fn replacement(&self, document: &Ready) -> Result<Option<Replacement>> {
+        let patch = &document.change.patch;
+        let expected = patch.planned_for();
+        let bytes = crawl::read(&document.entry, self.reader.crawl.max_bytes).ok();
+        let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == expected) else { return Ok(None) };
+        let stat = document.entry.stat;
+        let left_by_us =
+            self.archive.catalog.last_stat(&document.name)?.is_some_and(|last| last == stat.identity());
+        Ok(Some(Replacement {
+            path: document.entry.real(),
+            expected,
+            new: patch.apply(&bytes),
+            mtime: document.change.mtime,
+            left_by_us: left_by_us.then_some(stat),
+        }))
+    }
 }
 
 impl Report {

@@ -26,7 +26,7 @@ pub(super) fn kept(catalog: &Catalog, name: &[u8], bytes: &[u8], found: &[Link])
     let exact = match records.iter().position(|record| record.after == digest) {
         Some(index) => Some(records[index].clone()),
         None if found.is_empty() => None,
-        None => catalog.rewrites_to(digest)?.into_iter().next(),
+        None => moved(name, catalog.rewrites_to(digest)?),
     };
     if let Some(record) = exact {
         let standing = record
@@ -59,11 +59,29 @@ pub(super) fn kept(catalog: &Catalog, name: &[u8], bytes: &[u8], found: &[Link])
     Ok(Kept { standing, exact: None })
 }
 
+/// The record of a document that has another path now. Documents that became alike may have been different:
+/// the one of the same file name is meant, or any if all were the same.
+fn moved(name: &[u8], mut records: Vec<Rewrite>) -> Option<Rewrite> {
+    fn file(path: &[u8]) -> &[u8] {
+        path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+    }
+    let same_file = records.iter().position(|record| file(&record.document) == file(name));
+    let same_before = records.iter().all(|record| record.before == records[0].before);
+    let index = same_file.or(same_before.then_some(0))?;
+    (index < records.len()).then(|| records.swap_remove(index))
+}
+
 /// Kept links that stand in a document without being in its record: somebody wrote them by hand.
 fn with_strangers(mut standing: Vec<Standing>, found: &[Link]) -> Vec<Standing> {
-    let known: std::collections::HashSet<Span> = standing.iter().map(|link| link.span).collect();
-    let strangers = found.iter().filter(|link| !known.contains(&link.span));
-    standing.extend(strangers.map(|link| Standing { span: link.span, blob: link.blob, original: None }));
+    let known = standing.len();
+    for link in found {
+        let apart =
+            |other: &Standing| other.span.end() <= link.span.start() || link.span.end() <= other.span.start();
+        let after = standing[..known].partition_point(|other| other.span.end() <= link.span.start());
+        if standing[..known].get(after).is_none_or(apart) {
+            standing.push(Standing { span: link.span, blob: link.blob, original: None });
+        }
+    }
     standing.sort_by_key(|link| link.span);
     standing
 }

@@ -51,7 +51,10 @@ pub fn preview(
     entries: &[Entry],
     options: &Options,
 ) -> Result<Preview> {
-    let images = std::path::absolute(images)?;
+    let images = match archive {
+        Some(archive) => archive.store.images(),
+        None => std::path::absolute(images)?,
+    };
     let mut preview = Preview { report: Report::looked_at(entries.len() as u64), ..Preview::default() };
     let mut asked = HashSet::new();
     let mut failed = None;
@@ -104,7 +107,7 @@ fn look(
     let folder = &entry.folder;
     let mut edits = Vec::new();
     for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
-        looked.wanted += 1;
+        looked.wanted += u64::from(options.rewrite);
         let key = OriginKey::of(&remote.origin);
         let blob = catalog.map(|catalog| catalog.kept(key)).transpose()?.flatten();
         let link = match blob {

@@ -6,8 +6,8 @@ use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::document::splice::{Edit, Patch};
 use crate::files::replace::Mtime;
-use crate::ops::change::{self, Change, Planning, Report};
-use crate::ops::{Archive, Reader};
+use crate::ops::change::{self, Change, Plan, Planning, Report};
+use crate::ops::{Archive, BASE_ELSEWHERE, Reader};
 use crate::rewrite::link::LinkStyle;
 
 /// Writes every kept link of `entries` in `style`.
@@ -21,13 +21,15 @@ pub fn relink(
     style: &LinkStyle,
     options: &change::Options,
 ) -> Result<Report> {
-    let run = archive.catalog.begin_run("relink")?;
-    change::change(reader, archive, &run, entries, options, &|planning| {
-        Ok(Some(plan(archive, planning, style)))
+    change::change(reader, archive, "relink", entries, options, &|planning| {
+        Ok(plan(archive, planning, style))
     })
 }
 
-fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Change {
+fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Plan {
+    if planning.document.resolved.remote_base && !style.is_absolute() {
+        return Plan::Refused(BASE_ELSEWHERE.to_owned());
+    }
     let bytes = &planning.document.bytes;
     let images = archive.store.images();
     let edits = planning.document.resolved.kept.iter().filter_map(|link| {
@@ -37,5 +39,5 @@ fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Change
     let patch =
         Patch::new(Digest::of(bytes), edits.collect()).expect("kept links of one document are disjoint");
     let rewrite = Some(change::record(planning, &patch, &planning.kept.standing));
-    Change { patch, mtime: Mtime::New, rewrite, unknown: 0 }
+    Plan::Change(Change { patch, mtime: Mtime::New, rewrite, unknown: 0 })
 }

@@ -3,14 +3,14 @@
 //! A document that nobody edited since becomes what it was, byte for byte. In one that was edited, every
 //! kept link that is still there goes back, and everything else stays.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::document::escape::Escapes;
 use crate::files::replace::Mtime;
 use crate::files::stat;
-use crate::ops::change::{self, Change, Planning, Report};
+use crate::ops::change::{self, Change, Plan, Planning, Report};
 use crate::ops::{Archive, Reader};
 use crate::rewrite::{self, Original, Standing};
 
@@ -47,13 +47,12 @@ pub fn restore(
     selection: &Selection,
     options: &change::Options,
 ) -> Result<Report> {
-    let run = archive.catalog.begin_run("restore")?;
-    change::change(reader, archive, &run, entries, options, &|planning| {
-        plan(archive, planning, selection).map(Some)
+    change::change(reader, archive, "restore", entries, options, &|planning| {
+        plan(archive, planning, selection)
     })
 }
 
-fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Result<Change> {
+fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Result<Plan> {
     let bytes = &planning.document.bytes;
     let mut unknown = 0;
     let mut going = Vec::new();
@@ -79,11 +78,11 @@ fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Re
         mtime = Mtime::Set(stat::time(record.mtime));
         let known = going.len() == record.links.len();
         if known && Digest::of(&patch.apply(bytes)) != record.before {
-            bail!("the record of `{}` does not lead back to what it was", planning.entry.path.display());
+            return Ok(Plan::Refused("its record does not lead back to what it was".to_owned()));
         }
     }
     let rewrite = (!staying.is_empty()).then(|| change::record(planning, &patch, &staying));
-    Ok(Change { patch, mtime, rewrite, unknown })
+    Ok(Plan::Change(Change { patch, mtime, rewrite, unknown }))
 }
 
 /// A link that no record of its document knows: the image's own URL is the best there is.

@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
 use crate::crawl::Entry;
 use crate::fetch::Fetcher;
 use crate::ops::archive::{self, Options, Progress, Report};
-use crate::ops::{Archive, Reader};
+use crate::ops::{Archive, BASE_ELSEWHERE, Reader};
 use crate::rewrite;
 
 /// Keeps the images of `bytes` and points them at the copies, as seen from `folder`.
@@ -28,7 +28,17 @@ pub async fn archive(
     progress: Arc<Progress>,
 ) -> Result<(Vec<u8>, Report)> {
     let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
-    let resolved = reader.resolve(&Entry::unnamed(), &bytes, &known)?;
+    let resolved = match reader.resolve(&Entry::unnamed(), &bytes, &known) {
+        Ok(resolved) => resolved,
+        Err(skip) => {
+            let mut report = Report::looked_at(1);
+            report.refuse_unread(&skip);
+            return Ok((bytes, report));
+        }
+    };
+    if resolved.remote_base && !options.link.is_absolute() {
+        bail!("{BASE_ELSEWHERE}");
+    }
     let report = archive::archive_resolved(
         Arc::clone(&reader),
         Arc::clone(&archive),
@@ -46,9 +56,10 @@ pub async fn archive(
     let images = archive.store.images();
     let mut answers = Vec::new();
     for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
-        if let Some(blob) = archive.catalog.kept(OriginKey::of(&remote.origin))? {
+        let kept = archive.catalog.kept(OriginKey::of(&remote.origin))?;
+        if let Some(blob) = kept.filter(|blob| archive.store.contains(*blob)) {
             answers.push((remote.reference, blob, options.link.link(folder, &images, blob)));
         }
     }
-    Ok((rewrite::plan(&bytes, &[], answers, "").after, report))
+    Ok((rewrite::plan(&bytes, &[], Vec::new(), answers, "").after, report))
 }

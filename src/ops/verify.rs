@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::blob::BlobName;
 use crate::crawl::Entry;
 use crate::ops::{Archive, Reader, parallel};
+use crate::resolve::Link;
+use crate::rewrite::link;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,11 +34,11 @@ pub enum Finding {
         /// The file.
         path: PathBuf,
     },
-    /// A document points at a blob that the store does not have.
+    /// A document's link leads to no blob: the store does not have it, or the link leads elsewhere.
     Dangling {
         /// The document.
         document: PathBuf,
-        /// What it points at.
+        /// What it means to point at.
         blob: BlobName,
     },
     /// A file could not be read.
@@ -53,7 +55,7 @@ pub enum Finding {
 pub struct Report {
     /// Blobs that the catalog knows.
     pub blobs: u64,
-    /// Documents that a run rewrote and that are still there.
+    /// Documents that hold kept links, or did, and that are still there.
     pub documents: u64,
     /// Kept links in them.
     pub links: u64,
@@ -133,7 +135,12 @@ fn links(reader: &Reader, archive: &Archive, path: &Path) -> (Option<u64>, Vec<F
     match reader.read(&entry, &known) {
         Ok(document) => {
             let kept = document.resolved.kept;
-            let gone = kept.iter().filter(|link| !archive.store.contains(link.blob));
+            let images = archive.store.images();
+            let astray = |link: &Link| {
+                let leads = link::target(&entry.folder, &link.url);
+                leads.is_some_and(|target| target != images.join(link.blob.to_string()))
+            };
+            let gone = kept.iter().filter(|link| !archive.store.contains(link.blob) || astray(link));
             let findings = gone.map(|link| Finding::Dangling { document: path.to_owned(), blob: link.blob });
             (Some(kept.len() as u64), findings.collect())
         }

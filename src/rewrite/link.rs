@@ -1,10 +1,11 @@
 //! What is written into a document to point at a kept image.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use crate::blob::BlobName;
 
@@ -44,6 +45,15 @@ impl FromStr for LinkStyle {
 }
 
 impl LinkStyle {
+    /// Whether links of this style lead to the same place whatever a document's `<base href>` says.
+    #[must_use]
+    pub fn is_absolute(&self) -> bool {
+        match self {
+            Self::Relative => false,
+            Self::Prefix(prefix) => prefix.starts_with("//") || prefix.contains("://"),
+        }
+    }
+
     /// The URL that a document in `folder` uses for `blob` in `images`; both folders absolute.
     #[must_use]
     pub fn link(&self, folder: &Path, images: &Path, blob: BlobName) -> String {
@@ -68,6 +78,27 @@ impl LinkStyle {
             }
         }
     }
+}
+
+/// Where a relative link in a document of `folder` leads; `None` for a link that is not relative to a folder.
+#[must_use]
+pub fn target(folder: &Path, link: &str) -> Option<PathBuf> {
+    let path = &link[..link.find(['?', '#']).unwrap_or(link.len())];
+    if path.starts_with('/') || path.split('/').next().is_some_and(|start| start.contains(':')) {
+        return None;
+    }
+    let mut target = folder.to_owned();
+    for segment in path.split('/') {
+        let segment: Vec<u8> = percent_decode_str(segment).collect();
+        match segment.as_slice() {
+            b"" | b"." => {}
+            b".." => {
+                target.pop();
+            }
+            name => target.push(OsStr::from_bytes(name)),
+        }
+    }
+    Some(target)
 }
 
 /// The way from folder `from` to `to`, both absolute and without `..`.
@@ -96,6 +127,8 @@ mod tests {
             let link = LinkStyle::Relative.link(Path::new(folder), Path::new(images), blob);
             assert_eq!(link, format!("{expected}{blob}"), "from {folder} to {images}");
             assert_eq!(BlobName::from_link(&link), Some(blob));
+            let target = target(Path::new(folder), &link);
+            assert_eq!(target, Some(Path::new(images).join(blob.to_string())));
         }
     }
 

@@ -147,6 +147,84 @@ fn a_moved_and_a_copied_document_find_their_way_back() {
 }
 
 #[test]
+fn a_moved_documents_links_are_led_back_to_the_store_and_its_way_back_goes_along() {
+    let origin = web(1);
+    let post = format!("![]({})\n", proxied(0));
+    let test = Test::new().origin(&origin).document("posts/a.md", &post);
+    test.run("archive posts").expect_code(0);
+    fs::create_dir_all(test.path("old/2022")).unwrap();
+    fs::rename(test.path("posts/a.md"), test.path("old/2022/a.md")).unwrap();
+    test.run("archive old").expect_code(0);
+    let text = String::from_utf8(test.read("old/2022/a.md")).unwrap();
+    assert!(text.contains("](../../cache/images/"), "{text}");
+    test.run("verify").expect_code(0);
+    test.write("old/2022/a.md", format!("a person was here\n{text}"));
+    test.run("restore old").expect_code(0);
+    assert_eq!(test.read("old/2022/a.md"), format!("a person was here\n{post}").as_bytes());
+}
+
+#[test]
+fn a_link_copied_into_another_document_goes_back_to_the_image_itself() {
+    let origin = web(1);
+    let test = Test::new().origin(&origin).document("posts/a.md", format!("![]({})\n", proxied(0)));
+    test.run("archive posts").expect_code(0);
+    let text = String::from_utf8(test.read("posts/a.md")).unwrap();
+    test.write("posts/copy.md", format!("copied: {text}"));
+    test.run("restore posts").expect_code(0);
+    assert_eq!(test.read("posts/copy.md"), b"copied: ![](http://cdn.example/0.jpg)\n");
+    assert_eq!(test.read("posts/a.md"), format!("![]({})\n", proxied(0)).as_bytes());
+}
+
+#[test]
+fn a_copy_that_is_gone_is_fetched_again_for_the_next_document() {
+    let origin = web(1);
+    let test = Test::new().origin(&origin).document("posts/a.md", format!("![]({})\n", proxied(0)));
+    test.run("archive posts").expect_code(0);
+    fs::remove_dir_all(test.path("cache/images")).unwrap();
+    test.write("posts/b.md", format!("b ![]({})\n", proxied(0)));
+    origin.forget_requests();
+    test.run("archive posts").expect_code(0);
+    assert_eq!(origin.requests().len(), 1);
+    test.run("verify").expect_code(0);
+}
+
+#[test]
+fn a_page_whose_base_is_elsewhere_gets_no_link_that_would_lead_there() {
+    let origin = web(1);
+    let page = "<base href=\"http://cdn.example/\"><img src=\"0.jpg\">\n";
+    let test = Test::new().origin(&origin).document("a.html", page);
+    for link in ["relative", "/images/"] {
+        let report = test.run(&format!("archive a.html --format json --link {link}")).expect_code(3).json();
+        assert!(report["document_failures"][0]["why"].to_string().contains("base"), "{report}");
+        assert_eq!(test.read("a.html"), page.as_bytes());
+    }
+    test.run("archive a.html --link http://127.0.0.1:7420/images/").expect_code(0);
+    test.run("relink a.html --link relative").expect_code(3);
+    test.run("restore a.html").expect_code(0);
+    assert_eq!(test.read("a.html"), page.as_bytes());
+}
+
+#[test]
+fn settings_may_stand_before_and_behind_the_command() {
+    let origin = web(1);
+    let test = Test::new().origin(&origin).document("a.md", format!("![]({})\n", proxied(0)));
+    // where every name leads is given before, and these are given behind
+    test.run("archive a.md --set fetch.retries=0 --set rewrite.link=/i/").expect_code(0);
+    assert!(String::from_utf8(test.read("a.md")).unwrap().starts_with("![](/i/"));
+}
+
+#[test]
+fn a_dry_run_of_restore_is_no_run() {
+    let origin = web(1);
+    let test = Test::new().origin(&origin).document("a.md", format!("![]({})\n", proxied(0)));
+    test.run("archive a.md").expect_code(0);
+    let runs = test.run("status --format json").json()["runs"].clone();
+    test.run("restore a.md --dry-run --diff").expect_code(0);
+    test.run("archive a.md").expect_code(0);
+    assert_eq!(test.run("status --format json").json()["runs"], runs);
+}
+
+#[test]
 fn restore_can_be_narrowed_to_an_image_or_a_run() {
     let origin = web(2);
     let post = format!("![]({})\n![]({})\n", proxied(0), proxied(1));

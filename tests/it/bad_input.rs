@@ -97,7 +97,7 @@ fn a_later_programs_catalog_and_store_are_refused() {
     let test = Test::new().origin(&origin).document("a.md", "x");
     test.run("archive a.md").expect_code(0);
     fs::write(test.path("cache/VERSION"), "imgkeep store 9\n").unwrap();
-    says(&test.run("archive a.md").expect_code(1), "newer imgkeep");
+    says(&test.run("archive a.md").expect_code(2), "newer imgkeep");
 }
 
 #[test]
@@ -151,6 +151,21 @@ fn the_catalog_is_made_again_from_the_store() {
     origin.forget_requests();
     test.run("archive a.md").expect_code(0);
     assert_eq!(origin.requests().len(), 0);
+}
+
+#[test]
+fn a_rebuild_of_nothing_is_no_error() {
+    let origin = Origin::start();
+    let test = Test::new().origin(&origin).document("a.md", "x");
+    test.run("archive a.md").expect_code(0);
+    test.run("verify --rebuild").expect_code(0);
+}
+
+#[test]
+fn stdin_that_is_no_text_comes_out_as_it_went_in() {
+    let test = Test::new();
+    let outcome = test.run_with_input("archive -", b"\xff\xfe<\0i\0");
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ pub(super) enum TryError {
     Fetch(#[from] fetch::Error),
     #[error(transparent)]
     Flaw(#[from] Flaw),
+    #[error("the check of its bytes broke off")]
+    Broken,
     #[error("the configuration leaves nobody to ask")]
     NoSource,
 }
@@ -69,6 +71,7 @@ impl TryError {
         match self {
             Self::Fetch(error) => error.reason().to_string(),
             Self::Flaw(flaw) => flaw.reason().to_string(),
+            Self::Broken => "damaged".to_owned(),
             Self::NoSource => "no_source".to_owned(),
         }
     }
@@ -76,7 +79,7 @@ impl TryError {
     fn detail(&self) -> String {
         match self {
             Self::Fetch(error) => error.detail(),
-            Self::Flaw(_) | Self::NoSource => self.to_string(),
+            Self::Flaw(_) | Self::Broken | Self::NoSource => self.to_string(),
         }
     }
 
@@ -213,7 +216,7 @@ async fn try_rung(shared: &Arc<Shared>, job: &Job, rung: &Rung) -> Result<Got, T
     let limits = shared.options.limits;
     let writing = Arc::clone(shared);
     let finished = tokio::task::spawn_blocking(move || finish(&writing, &buffer, draft, &limits));
-    let (draft, inspected) = finished.await.map_err(|error| Trouble::Store(error.into()))??;
+    let (draft, inspected) = finished.await.map_err(|_| Trouble::Try(TryError::Broken))??;
     let url = answer.final_url.as_str();
     Ok(Got {
         draft,

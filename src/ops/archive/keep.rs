@@ -12,15 +12,20 @@ use crate::crawl;
 use crate::digest::Digest;
 use crate::document::diff;
 use crate::document::reference::Reference;
+use crate::document::splice::Edit;
 use crate::files::replace::{self, Mtime, Replacement};
 use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
 use crate::ops::archive::reading::Read;
 use crate::ops::archive::{DocumentFailure, Shared, now, seen};
-use crate::ops::kept;
-use crate::rewrite::link::LinkStyle;
+use crate::ops::{BASE_ELSEWHERE, kept};
+use crate::rewrite::link::{self, LinkStyle};
 use crate::rewrite::{self, Planned};
 use crate::store::Finished;
+
+/// A batch of this size is kept at once: it is what memory holds of documents and what a kill can cost.
+const BYTES: u64 = 32 << 20;
+const DOCUMENTS: usize = 1_000;
 
 /// What waits to be kept.
 #[derive(Debug, Default)]
@@ -29,7 +34,9 @@ pub(super) struct Batch {
     snapshots: Vec<Snapshot>,
     keys: Vec<OriginKey>,
     pub(super) failures: Vec<Failure>,
-    pub(super) documents: Vec<Document>,
+    documents: Vec<Document>,
+    /// Length of all drafts and documents.
+    bytes: u64,
     /// What an earlier batch learned: it rides along and forces no batch of its own.
     pub(super) seen: Vec<(Vec<u8>, Seen)>,
 }
@@ -39,6 +46,15 @@ pub(super) struct Batch {
 pub(super) struct Document {
     pub(super) read: Read,
     pub(super) answers: Vec<(Reference, BlobName)>,
+    /// How many there are, or were before they were planned.
+    pub(super) links: u64,
+}
+
+impl Document {
+    pub(super) fn new(read: Read, answers: Vec<(Reference, BlobName)>) -> Self {
+        let links = answers.len() as u64;
+        Self { read, answers, links }
+    }
 }
 
 /// What keeping a batch led to.
@@ -51,7 +67,7 @@ pub(super) struct Done {
     pub(super) seen: Vec<(Vec<u8>, Seen)>,
     pub(super) refused: Vec<DocumentFailure>,
     /// Documents that somebody edited meanwhile.
-    pub(super) again: Vec<Read>,
+    pub(super) again: Vec<Document>,
     pub(super) diffs: Vec<Vec<u8>>,
     /// Documents that are through.
     pub(super) finished: u64,
@@ -73,12 +89,19 @@ impl Batch {
         self.drafts.is_empty() && self.failures.is_empty() && self.documents.is_empty()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.drafts.iter().map(|(draft, _)| draft.bytes()).sum()
+    /// Whether no more should be added before it is kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= BYTES || self.documents.len() >= DOCUMENTS
+    }
+
+    pub(super) fn add(&mut self, document: Document) {
+        self.bytes += document.read.entry.stat.size;
+        self.documents.push(document);
     }
 
     pub(super) fn got(&mut self, job: &Job, got: Got) {
         self.keys.push(job.key);
+        self.bytes += got.draft.bytes();
         self.snapshots.push(Snapshot {
             origin: job.origin().to_string(),
             taken: now(),
@@ -100,7 +123,8 @@ impl Batch {
 struct Change {
     document: Document,
     planned: Planned,
-    rewrite: Rewrite,
+    /// The way back, until it is recorded.
+    rewrite: Option<Rewrite>,
     diff: Vec<u8>,
 }
 
@@ -120,32 +144,58 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
     shared.archive.store.commit(&batch.drafts)?;
     drop(batch.drafts);
 
-    let mut record = row::Batch {
-        snapshots: batch.snapshots,
-        failures: batch.failures,
-        seen: batch.seen,
-        ..row::Batch::default()
+    let mut slice = Slice {
+        record: row::Batch {
+            snapshots: batch.snapshots,
+            failures: batch.failures,
+            seen: batch.seen,
+            ..row::Batch::default()
+        },
+        ..Slice::default()
     };
-    let mut changes = Vec::new();
     for document in batch.documents {
-        if document.answers.is_empty() || !shared.options.rewrite {
+        if !shared.options.rewrite || (document.answers.is_empty() && document.read.kept.is_empty()) {
             let stat = document.read.entry.stat.identity();
             through(shared, &document, &stat, &mut done);
             continue;
         }
         match plan(shared, document)? {
-            Plan::Change(change) => changes.push(*change),
-            Plan::Again(read) => {
-                done.again.push(read);
-                done.finished -= 1;
+            Plan::Change(change) => {
+                slice.bytes += change.planned.after.len() as u64;
+                slice.changes.push(*change);
             }
+            Plan::Through(document, record) => {
+                slice.record.rewrites.extend(record);
+                let stat = document.read.entry.stat.identity();
+                through(shared, &document, &stat, &mut done);
+            }
+            Plan::Again(document) => again(document, &mut done),
             Plan::Refused(document, why) => refuse(&document, &why, &mut done),
         }
+        if slice.bytes >= BYTES {
+            mem::take(&mut slice).make(shared, &mut done)?;
+        }
     }
-    record.rewrites = changes.iter().map(|change| change.rewrite.clone()).collect();
-    catalog.record(&shared.run, &record)?;
-    replace_documents(shared, changes, &mut done);
+    slice.make(shared, &mut done)?;
     Ok(done)
+}
+
+/// So many changes as memory should hold at a time.
+#[derive(Default)]
+struct Slice {
+    record: row::Batch,
+    changes: Vec<Change>,
+    /// Length of the new documents.
+    bytes: u64,
+}
+
+impl Slice {
+    fn make(mut self, shared: &Shared, done: &mut Done) -> Result<()> {
+        self.record.rewrites.extend(self.changes.iter_mut().filter_map(|change| change.rewrite.take()));
+        shared.archive.catalog.record(&shared.run, &self.record)?;
+        replace_documents(shared, self.changes, done);
+        Ok(())
+    }
 }
 
 /// Records what the last batch learned.
@@ -156,44 +206,65 @@ pub(super) fn confirm(shared: &Shared, seen: Vec<(Vec<u8>, Seen)>) -> Result<()>
 
 enum Plan {
     Change(Box<Change>),
+    /// Nothing to change, but perhaps a record to make for a document that was edited or moved.
+    Through(Document, Option<Rewrite>),
     /// Edited since it was read.
-    Again(Read),
+    Again(Document),
     Refused(Document, String),
 }
 
 fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
     let read = &document.read;
-    if read.remote_base && shared.options.link == LinkStyle::Relative {
-        let why = "its <base href> would lead relative links to another server: give --link a full prefix";
-        return Ok(Plan::Refused(document, why.to_owned()));
+    if read.remote_base && !shared.options.link.is_absolute() && !document.answers.is_empty() {
+        return Ok(Plan::Refused(document, BASE_ELSEWHERE.to_owned()));
     }
     let bytes = match crawl::read(&read.entry, shared.reader.crawl.max_bytes) {
         Ok(bytes) if Digest::of(&bytes) == read.digest => bytes,
-        _ => return Ok(Plan::Again(document.read)),
+        _ => return Ok(Plan::Again(document)),
     };
-    let images = shared.archive.store.images();
+    let (style, folder, images) = (&shared.options.link, &read.entry.folder, shared.archive.store.images());
     let known = kept::kept(&shared.archive.catalog, &read.name, &bytes, &read.kept)?;
-    let answers = mem::take(&mut document.answers)
-        .into_iter()
-        .map(|(reference, blob)| {
-            (reference, blob, shared.options.link.link(&document.read.entry.folder, &images, blob))
-        })
-        .collect::<Vec<_>>();
-    document.answers = answers.iter().map(|(reference, blob, _)| (reference.clone(), *blob)).collect();
-    let planned = rewrite::plan(&bytes, &known.standing, answers, &shared.run.name);
-    let read = &document.read;
-    let rewrite = Rewrite {
-        document: read.name.clone(),
-        before: rewrite::before(&planned.after, &planned.links),
-        after: Digest::of(&planned.after),
-        mtime: known.exact.map_or(read.entry.stat.mtime_ns, |record| record.mtime),
-        links: planned.links.iter().map(kept::link).collect(),
-    };
+    // A document that was moved took its relative links along: they lead to the store again.
+    let moved = read.kept.iter().filter(|_| !read.remote_base);
+    let moved = moved.filter(|link| {
+        link::target(folder, &link.url).is_some_and(|target| target != images.join(link.blob.to_string()))
+    });
+    let moved = moved.map(|link| {
+        let text = link.escapes.encode(&LinkStyle::Relative.link(folder, &images, link.blob));
+        Edit { span: link.span, text: text.into_bytes() }
+    });
+    let moved: Vec<Edit> = moved.collect();
+    let answers = mem::take(&mut document.answers);
+    if moved.is_empty() && answers.is_empty() {
+        let ours = known.exact.as_ref().is_some_and(|record| record.document == read.name);
+        let record = (!ours).then(|| {
+            let planned = rewrite::plan(&bytes, &known.standing, moved, Vec::new(), "");
+            record(&document.read, &planned, known.exact.as_ref())
+        });
+        return Ok(Plan::Through(document, record.filter(|record| !record.links.is_empty())));
+    }
+    let answers = answers.into_iter().map(|(reference, blob)| {
+        let link = style.link(folder, &images, blob);
+        (reference, blob, link)
+    });
+    let planned = rewrite::plan(&bytes, &known.standing, moved, answers.collect(), &shared.run.name);
+    let rewrite = Some(record(&document.read, &planned, known.exact.as_ref()));
     let diff = match shared.options.diffs {
-        true => diff::unified(&read.entry.path.to_string_lossy(), &bytes, &planned.patch),
+        true => diff::unified(&document.read.entry.path.to_string_lossy(), &bytes, &planned.patch),
         false => Vec::new(),
     };
     Ok(Plan::Change(Box::new(Change { document, planned, rewrite, diff })))
+}
+
+/// The way back from `planned`; the mtime is that of the document before its first rewrite, where that is known.
+fn record(read: &Read, planned: &Planned, exact: Option<&Rewrite>) -> Rewrite {
+    Rewrite {
+        document: read.name.clone(),
+        before: rewrite::before(&planned.after, &planned.links),
+        after: Digest::of(&planned.after),
+        mtime: exact.map_or(read.entry.stat.mtime_ns, |record| record.mtime),
+        links: planned.links.iter().map(kept::link).collect(),
+    }
 }
 
 fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
@@ -213,23 +284,26 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
     for ((document, diff), outcome) in documents.into_iter().zip(outcomes) {
         match outcome {
             Ok(replaced) => {
-                tracing::info!(document = %document.read.entry.path.display(), links = document.answers.len(), "rewritten");
+                tracing::info!(document = %document.read.entry.path.display(), links = document.links, "rewritten");
                 done.counts.changed += 1;
                 done.diffs.extend((!diff.is_empty()).then_some(diff));
                 through(shared, &document, &replaced.stat.identity(), done);
             }
-            Err(refused) if refused.is_transient() => {
-                done.again.push(document.read);
-                done.finished -= 1;
-            }
+            Err(refused) if refused.is_transient() => again(document, done),
             Err(refused) => refuse(&document, &refused.to_string(), done),
         }
     }
 }
 
+/// A document that somebody edited meanwhile.
+fn again(document: Document, done: &mut Done) {
+    done.again.push(document);
+    done.finished -= 1;
+}
+
 /// A document that is as it should be.
 fn through(shared: &Shared, document: &Document, stat: &[u8], done: &mut Done) {
-    let answers = document.answers.len() as u64;
+    let answers = document.links;
     done.counts.archived += answers;
     done.counts.failed += document.read.counts.failed;
     done.counts.skipped += document.read.skipped_links;
@@ -245,7 +319,7 @@ fn through(shared: &Shared, document: &Document, stat: &[u8], done: &mut Done) {
 }
 
 fn refuse(document: &Document, why: &str, done: &mut Done) {
-    done.counts.failed += document.read.counts.failed + document.answers.len() as u64;
+    done.counts.failed += document.read.counts.failed + document.links;
     done.counts.skipped += document.read.skipped_links;
     done.refused.push(DocumentFailure::new(&document.read.entry.path, why));
 }

@@ -1,17 +1,17 @@
 //! The first steps of the road: which documents must be read, and what they name.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
-use crate::catalog::row::Counts;
+use crate::catalog::row::{Counts, Seen};
 use crate::crawl::{Entry, Skip};
 use crate::digest::Digest;
 use crate::document::reference::Reference;
@@ -47,6 +47,8 @@ pub(super) struct Target {
     pub(super) wrappers: Vec<url::Url>,
     pub(super) url: String,
     pub(super) link: bool,
+    /// The copy, once there is one.
+    pub(super) answer: Option<BlobName>,
 }
 
 /// What the outcome for an unchanged document depends on besides its bytes.
@@ -67,10 +69,10 @@ pub(super) fn plan_key(reader: &Reader, options: &Options) -> [u8; 8] {
 pub(super) fn unchanged(
     archive: &Archive,
     entries: Vec<Entry>,
+    known: &HashMap<Box<[u8]>, Seen>,
     plan: [u8; 8],
-) -> Result<(Vec<Entry>, Report)> {
+) -> (Vec<Entry>, Report) {
     let mut report = Report::looked_at(entries.len() as u64);
-    let known = archive.catalog.documents()?;
     let mut rest = Vec::new();
     let mut last: Option<(Arc<Path>, Vec<u8>)> = None;
     let mut name = Vec::new();
@@ -89,7 +91,7 @@ pub(super) fn unchanged(
             None => rest.push(entry),
         }
     }
-    Ok((rest, report))
+    (rest, report)
 }
 
 /// One thing the reading threads found.
@@ -140,6 +142,7 @@ impl Read {
             wrappers: remote.wrappers.iter().filter_map(Layer::url).collect(),
             url: remote.url,
             link: remote.link,
+            answer: None,
         });
         Self {
             entry,

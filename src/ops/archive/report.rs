@@ -1,5 +1,6 @@
 //! What a run did, in numbers, and what it could not do, one by one.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,8 +68,8 @@ pub struct UnarchivedImage {
     pub failure: Failure,
     /// One URL under which a document names it.
     pub url: String,
-    /// The documents that name it, each once, in the order they were read.
-    pub documents: Vec<PathBuf>,
+    /// The documents that name it.
+    pub documents: BTreeSet<PathBuf>,
 }
 
 /// A document that was left as it is.
@@ -97,8 +98,8 @@ impl UnarchivedImage {
         if self.url.is_empty() {
             url.clone_into(&mut self.url);
         }
-        if self.documents.last().is_none_or(|last| last != document) {
-            self.documents.push(document.to_owned());
+        if !self.documents.contains(document) {
+            self.documents.insert(document.to_owned());
         }
     }
 }
@@ -115,9 +116,15 @@ impl Report {
         Self { scanned: documents, ..Self::default() }
     }
 
+    /// A document from stdin that cannot be read as one.
+    pub(crate) fn refuse_unread(&mut self, skip: &Skip) {
+        self.refuse(DocumentFailure::new(Path::new("-"), skip.to_string()));
+    }
+
     /// Adds documents that were left alone before they were read.
     pub fn skip_all(&mut self, skipped: Vec<(PathBuf, Skip)>) {
         for (document, skip) in skipped {
+            self.scanned += u64::from(skip.is_failure());
             self.skip(document, &skip);
         }
     }
@@ -152,7 +159,7 @@ impl Report {
 
     /// Returns the index of the failure.
     pub(super) fn fail(&mut self, failure: Failure) -> usize {
-        self.failures.push(UnarchivedImage { failure, url: String::new(), documents: Vec::new() });
+        self.failures.push(UnarchivedImage { failure, url: String::new(), documents: BTreeSet::new() });
         self.failures.len() - 1
     }
 
