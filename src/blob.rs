@@ -25,12 +25,17 @@ impl BlobName {
     pub fn from_link(link: &str) -> Option<Self> {
         let path = &link[..memchr::memchr2(b'?', b'#', link.as_bytes()).unwrap_or(link.len())];
         // A prefix may be a query itself, such as `/show.php?image=`.
-        Self::from_path(link).or_else(|| Self::from_path(path))
+        Self::from_path(link).or_else(|| (path.len() < link.len()).then(|| Self::from_path(path))?)
     }
 
     fn from_path(path: &str) -> Option<Self> {
-        let (folder, file) = path.rsplit_once('/')?;
-        let (digest, extension) = file.split_once('.').filter(|(digest, _)| digest.len() == Digest::HEX)?;
+        let slash = memchr::memrchr(b'/', path.as_bytes())?;
+        let (folder, file) = (&path[..slash], &path[slash + 1..]);
+        // Most links end here.
+        if file.as_bytes().get(Digest::HEX) != Some(&b'.') {
+            return None;
+        }
+        let (digest, extension) = file.split_once('.')?;
         let shard = folder.rsplit(['/', '=']).next().unwrap_or(folder);
         if digest.get(..2) != Some(shard) {
             return None;

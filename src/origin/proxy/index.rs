@@ -46,11 +46,17 @@ impl Index {
             host = parent(name);
         }
         let mut of_path = Vec::new();
-        for segment in segments(parts.tail()) {
+        let path = parts.tail();
+        let has_colon = memchr::memchr(b':', path.as_bytes()).is_some();
+        let mut start = 0;
+        // Slashes stand close together: a look at each byte is quicker than a search.
+        for segment in path.as_bytes().split(|byte| *byte == b'/') {
+            let segment = &path[start..start + segment.len()];
+            start += segment.len() + 1;
             for id in self.segments.get(segment) {
                 of_path.push(*id);
             }
-            if Class::may_match(segment.as_bytes()) {
+            if Class::may_match(segment.as_bytes(), has_colon) {
                 let classes = self.classes.iter().filter(|(class, _)| class.matches(segment));
                 of_path.extend(classes.flat_map(|(_, ids)| ids));
             }
@@ -72,13 +78,6 @@ impl Index {
         }
         false
     }
-}
-
-/// What stands between slashes. They stand close together: a look at each byte is quicker than a search.
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    let slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
-    let mut start = 0;
-    slashes.chain([path.len()]).map(move |end| &path[std::mem::replace(&mut start, end + 1)..end])
 }
 
 /// The host without its first label.
@@ -113,6 +112,12 @@ impl Keys {
         if self.taken[word] & bit == 0 {
             return &[];
         }
+        self.look_up(key)
+    }
+
+    /// Apart, so that the question that is mostly answered by a bit is asked in place.
+    #[inline(never)]
+    fn look_up(&self, key: &str) -> &[usize] {
         self.ids.get(key).map_or(&[], Vec::as_slice)
     }
 }

@@ -176,13 +176,16 @@ impl Piece {
 }
 
 impl Class {
-    /// Whether `segment` may be of any class at all: a quick look that most segments do not pass.
-    pub(super) fn may_match(segment: &[u8]) -> bool {
+    /// Whether `segment` may be of any class at all: a quick look that most segments do not pass. `has_colon`
+    /// is whether there is one in the whole path.
+    pub(super) fn may_match(segment: &[u8], has_colon: bool) -> bool {
         let is_number_or_size = || {
             segment.first().is_some_and(|first| *first == b'x' || first.is_ascii_digit())
                 && ((4..=17).contains(&segment.len()) || segment.contains(&b'x'))
         };
-        matches!(segment.len(), 27 | 28 | 40 | 44 | 64) || is_number_or_size() || segment.contains(&b':')
+        matches!(segment.len(), 27 | 28 | 40 | 44 | 64)
+            || is_number_or_size()
+            || (has_colon && segment.contains(&b':'))
     }
 
     pub(super) fn matches(self, segment: &str) -> bool {
@@ -296,7 +299,7 @@ mod tests {
             ["2016", "20160819120028mp_", "1x", "x1", "300x200", "1x,", "x200,r90", "a:b", sig, mac, &padded];
         for segment in segments {
             assert!(CLASSES.iter().any(|(_, class)| class.matches(segment)), "{segment}");
-            assert!(Class::may_match(segment.as_bytes()), "{segment}");
+            assert!(Class::may_match(segment.as_bytes(), segment.contains(':')), "{segment}");
         }
     }
 
