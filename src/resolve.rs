@@ -50,8 +50,6 @@ pub struct Resolved {
 pub struct Remote {
     /// Where it stands.
     pub reference: Reference,
-    /// The absolute URL that stands there; a root-relative wrapper as it is, where no base is known.
-    pub url: String,
     /// The image's own URL.
     pub origin: OriginUrl,
     /// The wrappers, outermost first.
@@ -60,6 +58,14 @@ pub struct Remote {
     pub link: bool,
     /// Whether it is wanted; if not, it is left as it is.
     pub wanted: bool,
+}
+
+impl Remote {
+    /// The absolute URL that stands there; a root-relative wrapper as it is, where no base is known.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.wrappers.first().map_or_else(|| self.origin.as_str(), Layer::as_str)
+    }
 }
 
 /// A reference that points at a kept image.
@@ -93,7 +99,7 @@ impl Resolver {
             match self.name(reference, &text, base.as_ref(), ours) {
                 Named::Kept(link) => resolved.kept.push(link),
                 Named::Remote(remote) => {
-                    resolved.remote.push(*remote);
+                    resolved.remote.push(remote);
                     last = text;
                 }
                 Named::Nothing => {}
@@ -106,7 +112,7 @@ impl Resolver {
                 Named::Remote(mut remote) => {
                     remote.link = true;
                     if leads_to_image(&remote, &resolved.remote) {
-                        resolved.remote.push(*remote);
+                        resolved.remote.push(remote);
                     }
                 }
                 Named::Nothing => {}
@@ -130,18 +136,25 @@ impl Resolver {
         if let Some(blob) = BlobName::from_link(text)
             && (!is_absolute(text) || ours(text, blob))
         {
-            return Named::Kept(Link { span: reference.span, escapes: reference.escapes, blob, url: text.to_owned() });
+            return Named::Kept(Link {
+                span: reference.span,
+                escapes: reference.escapes,
+                blob,
+                url: text.to_owned(),
+            });
         }
         let Ok(unwrapped) = self.families.unwrap_with_base(text, base) else { return Named::Nothing };
         let (origin, wrappers) = (unwrapped.origin, unwrapped.layers);
-        let url = wrappers.first().map_or_else(|| origin.as_str(), Layer::as_str).to_owned();
-        let excluded = !self.exclude_hosts.is_empty() && self.excludes(&url, &origin);
-        let wanted = !excluded && (self.scope == Scope::All || !wrappers.is_empty());
-        Named::Remote(Box::new(Remote { reference, url, origin, wrappers, link: false, wanted }))
+        let mut remote = Remote { reference, origin, wrappers, link: false, wanted: true };
+        remote.wanted = self.wants(&remote);
+        Named::Remote(remote)
     }
-}
 
-impl Resolver {
+    fn wants(&self, remote: &Remote) -> bool {
+        let in_scope = self.scope == Scope::All || !remote.wrappers.is_empty();
+        in_scope && (self.exclude_hosts.is_empty() || !self.excludes(remote.url(), &remote.origin))
+    }
+
     fn excludes(&self, url: &str, origin: &OriginUrl) -> bool {
         let (outer, origin) = (Url::parse(url).ok(), origin.url());
         let hosts = [outer.as_ref().and_then(Url::host), origin.host()];
@@ -154,7 +167,7 @@ impl Resolver {
 
 enum Named {
     Kept(Link),
-    Remote(Box<Remote>),
+    Remote(Remote),
     Nothing,
 }
 

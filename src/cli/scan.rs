@@ -89,7 +89,7 @@ fn json(path: &Path, document: &Document, out: &mut Vec<u8>) {
         for (name, text) in [
             ("context", remote.reference.kind.name()),
             ("raw", &raw),
-            ("url", &remote.url),
+            ("url", remote.url()),
             ("origin", remote.origin.as_str()),
         ] {
             for part in [",\"", name, "\":"] {

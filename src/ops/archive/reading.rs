@@ -136,11 +136,11 @@ impl Read {
         let counts = counts(&resolved);
         let wanted = resolved.remote.into_iter().filter(|remote| remote.wanted);
         let targets = wanted.map(|remote| Target {
+            url: remote.url().to_owned(),
             reference: remote.reference,
             key: OriginKey::of(&remote.origin),
             origin: remote.origin,
             wrappers: remote.wrappers.iter().filter_map(Layer::url).collect(),
-            url: remote.url,
             link: remote.link,
             answer: None,
         });
