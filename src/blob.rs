@@ -23,14 +23,14 @@ impl BlobName {
     /// A query or fragment may follow. `None` for anything that is not the name of a blob.
     #[must_use]
     pub fn from_link(link: &str) -> Option<Self> {
-        let path = &link[..link.find(['?', '#']).unwrap_or(link.len())];
+        let path = &link[..memchr::memchr2(b'?', b'#', link.as_bytes()).unwrap_or(link.len())];
         // A prefix may be a query itself, such as `/show.php?image=`.
         Self::from_path(link).or_else(|| Self::from_path(path))
     }
 
     fn from_path(path: &str) -> Option<Self> {
         let (folder, file) = path.rsplit_once('/')?;
-        let (digest, extension) = file.split_once('.')?;
+        let (digest, extension) = file.split_once('.').filter(|(digest, _)| digest.len() == Digest::HEX)?;
         let shard = folder.rsplit(['/', '=']).next().unwrap_or(folder);
         if digest.get(..2) != Some(shard) {
             return None;

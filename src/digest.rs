@@ -19,6 +19,9 @@ pub struct ParseError {
 }
 
 impl Digest {
+    /// How many hex digits its text has.
+    pub(crate) const HEX: usize = 64;
+
     /// Hashes `bytes` in one go.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
@@ -60,7 +63,7 @@ impl Hasher {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 64];
+        let mut text = [0; Self::HEX];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             pair[0] = HEX[usize::from(byte >> 4)];
             pair[1] = HEX[usize::from(byte & 15)];
@@ -86,7 +89,7 @@ impl FromStr for Digest {
         };
         let parse = || {
             let mut bytes = [0; 32];
-            if text.len() != 64 {
+            if text.len() != Self::HEX {
                 return None;
             }
             for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {

@@ -115,10 +115,27 @@ pub fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, Stat), Error> {
     if stat.size > limit {
         return Err(too_large(stat.size));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or(0) + 1);
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path, "read"))?;
+    let bytes = read_from(file, stat.size, limit.saturating_add(1)).map_err(Error::io(path, "read"))?;
     let length = bytes.len() as u64;
     if length > limit { Err(too_large(length)) } else { Ok((bytes, stat)) }
+}
+
+/// Reads a file from its start, `size` bytes or more if it has grown since, but `most` at most. The first
+/// call asks for one byte more than there should be: when the answer is `size` bytes, that was the end of it.
+fn read_from(mut file: File, size: u64, most: u64) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut bytes = vec![0; size + 1];
+    let read = loop {
+        match file.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    bytes.truncate(read);
+    if read != size {
+        file.take(most.saturating_sub(read as u64)).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Hashes a file without holding it, and says what it was when reading began.

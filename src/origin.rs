@@ -6,14 +6,16 @@
 
 use std::fmt;
 
+use memchr::{memchr, memchr2, memrchr};
 use url::Url;
 
+mod canonical;
 pub mod proxy;
 
 /// The absolute http(s) address of an image, with nothing around it. Serialised the WHATWG way, so two
 /// spellings of one address are equal; the fragment, if there is one, is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OriginUrl(Url);
+pub struct OriginUrl(String);
 
 /// Why a text names no origin, or why a table of families cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,9 @@ impl OriginUrl {
     /// # Errors
     /// `Relative`, `Scheme` or `Url`, as the text deserves.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if canonical::is_canonical(text) {
+            return Ok(Self(text.to_owned()));
+        }
         match Url::parse(text) {
             Ok(url) => Self::new(url),
             Err(url::ParseError::RelativeUrlWithoutBase) => Err(Error::Relative { text: shorten(text) }),
@@ -69,7 +74,7 @@ impl OriginUrl {
 
     fn new(url: Url) -> Result<Self, Error> {
         match url.scheme() {
-            "http" | "https" => Ok(Self(url)),
+            "http" | "https" => Ok(Self(url.into())),
             scheme => Err(Error::Scheme { scheme: scheme.to_owned() }),
         }
     }
@@ -77,19 +82,41 @@ impl OriginUrl {
     /// The whole address.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0
     }
 
-    /// The parsed form.
+    /// The parsed form. Parsed here and now: most origins are only compared and written.
     #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.0
+    pub fn url(&self) -> Url {
+        Url::parse(&self.0).expect("a serialised URL is parsed to itself (WHATWG URL, section 4.5)")
     }
 
     /// Lower case, without port; an IPv6 address keeps its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.host_str().expect("an http(s) URL has a host (WHATWG URL, section 4.4)")
+        let (authority, _) = self.split();
+        let host = &authority[memrchr(b'@', authority.as_bytes()).map_or(0, |at| at + 1)..];
+        let end = if host.starts_with('[') {
+            memchr(b']', host.as_bytes()).map(|bracket| bracket + 1)
+        } else {
+            memchr(b':', host.as_bytes())
+        };
+        &host[..end.unwrap_or(host.len())]
+    }
+
+    /// From the first slash to the query or fragment, escaped as it is in the address.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let (_, rest) = self.split();
+        &rest[..memchr2(b'?', b'#', rest.as_bytes()).unwrap_or(rest.len())]
+    }
+
+    /// What stands between the scheme and the path, and all from there on. A serialised http(s) URL has
+    /// a slash there (WHATWG URL, section 4.5).
+    fn split(&self) -> (&str, &str) {
+        let start = if self.0.starts_with("https") { "https://".len() } else { "http://".len() };
+        let rest = &self.0[start..];
+        rest.split_at(memchr(b'/', rest.as_bytes()).unwrap_or(rest.len()))
     }
 }
 
@@ -120,5 +147,23 @@ mod tests {
         assert!(matches!(OriginUrl::parse("/a.png"), Err(Error::Relative { .. })));
         assert!(matches!(OriginUrl::parse("data:image/png,"), Err(Error::Scheme { .. })));
         assert!(matches!(OriginUrl::parse("http://"), Err(Error::Url { .. })));
+    }
+
+    #[test]
+    fn host_and_path_are_what_the_parser_says() {
+        for text in [
+            "https://example.org/a.png",
+            "http://u:p@example.org:8080/a/b?c/d@e:f#g",
+            "http://[::1]:80/[x]",
+            "http://127.1?x",
+            "https://图.example/图",
+            "https://example.org",
+        ] {
+            let origin = OriginUrl::parse(text).unwrap();
+            let url = Url::parse(text).unwrap();
+            assert_eq!(origin.url(), url);
+            assert_eq!((origin.as_str(), Some(origin.host())), (url.as_str(), url.host_str()));
+            assert_eq!(origin.path(), url.path());
+        }
     }
 }

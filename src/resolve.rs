@@ -46,7 +46,7 @@ pub struct Resolved {
 }
 
 /// A reference to an image on somebody's server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Remote {
     /// Where it stands.
     pub reference: Reference,
@@ -82,15 +82,26 @@ impl Resolver {
         let base = found.base.as_deref().and_then(|base| Url::parse(base).ok());
         let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
         let mut resolved = Resolved { remote_base: base.is_some(), ..Resolved::default() };
-        for reference in found.references {
-            match self.name(reference, base.as_ref(), ours) {
+        // What the last of `resolved.remote` was made of: a post's cover is often its first image, too.
+        let mut last = String::new();
+        for mut reference in found.references {
+            let text = std::mem::take(&mut reference.url);
+            if let Some(same) = resolved.remote.last().filter(|_| text == last) {
+                resolved.remote.push(Remote { reference, ..same.clone() });
+                continue;
+            }
+            match self.name(reference, &text, base.as_ref(), ours) {
                 Named::Kept(link) => resolved.kept.push(link),
-                Named::Remote(remote) => resolved.remote.push(*remote),
+                Named::Remote(remote) => {
+                    resolved.remote.push(*remote);
+                    last = text;
+                }
                 Named::Nothing => {}
             }
         }
-        for link in found.links {
-            match self.name(link, base.as_ref(), ours) {
+        for mut link in found.links {
+            let text = std::mem::take(&mut link.url);
+            match self.name(link, &text, base.as_ref(), ours) {
                 Named::Kept(link) => resolved.kept.push(link),
                 Named::Remote(mut remote) => {
                     remote.link = true;
@@ -111,17 +122,17 @@ impl Resolver {
 
     fn name(
         &self,
-        mut reference: Reference,
+        reference: Reference,
+        text: &str,
         base: Option<&Url>,
         ours: &dyn Fn(&str, BlobName) -> bool,
     ) -> Named {
-        let text = std::mem::take(&mut reference.url);
-        if let Some(blob) = BlobName::from_link(&text)
-            && (!is_absolute(&text) || ours(&text, blob))
+        if let Some(blob) = BlobName::from_link(text)
+            && (!is_absolute(text) || ours(text, blob))
         {
-            return Named::Kept(Link { span: reference.span, escapes: reference.escapes, blob, url: text });
+            return Named::Kept(Link { span: reference.span, escapes: reference.escapes, blob, url: text.to_owned() });
         }
-        let Ok(unwrapped) = self.families.unwrap_with_base(&text, base) else { return Named::Nothing };
+        let Ok(unwrapped) = self.families.unwrap_with_base(text, base) else { return Named::Nothing };
         let (origin, wrappers) = (unwrapped.origin, unwrapped.layers);
         let url = wrappers.first().map_or_else(|| origin.as_str(), Layer::as_str).to_owned();
         let excluded = !self.exclude_hosts.is_empty() && self.excludes(&url, &origin);
@@ -132,8 +143,8 @@ impl Resolver {
 
 impl Resolver {
     fn excludes(&self, url: &str, origin: &OriginUrl) -> bool {
-        let outer = Url::parse(url).ok();
-        let hosts = [outer.as_ref().and_then(Url::host), origin.url().host()];
+        let (outer, origin) = (Url::parse(url).ok(), origin.url());
+        let hosts = [outer.as_ref().and_then(Url::host), origin.host()];
         hosts
             .into_iter()
             .flatten()
@@ -149,7 +160,7 @@ enum Named {
 
 /// Whether a link's target is an image: by its name, or because the document shows it.
 fn leads_to_image(link: &Remote, shown: &[Remote]) -> bool {
-    let path = link.origin.url().path();
+    let path = link.origin.path();
     let extension = path.rsplit('/').next().and_then(|file| file.rsplit_once('.'));
     extension.is_some_and(|(_, extension)| is_image_extension(extension))
         || shown.iter().any(|remote| !remote.link && remote.origin == link.origin)

@@ -98,9 +98,18 @@ fn binary(bytes: &[u8]) -> Option<&'static str> {
         return Some(name);
     }
     let sample = &bytes[..bytes.len().min(SAMPLE)];
-    let is_control = |byte: &&u8| byte.is_ascii_control() && !b"\t\n\r\x0c\x1b\x1a".contains(byte);
-    let controls = sample.iter().filter(is_control).count();
-    (controls * 32 > sample.len()).then_some("unknown")
+    (controls(sample) * 32 > sample.len()).then_some("unknown")
+}
+
+/// Counts without a branch and in one byte for each stretch, so that the compiler takes many bytes at a time.
+fn controls(bytes: &[u8]) -> usize {
+    let counted = |byte: u8| {
+        let is_white = (byte == b'\t') | (byte == b'\n') | (byte == b'\x0c') | (byte == b'\r');
+        let is_escape = (byte == b'\x1a') | (byte == b'\x1b');
+        u8::from(((byte < b' ') & !is_white & !is_escape) | (byte == b'\x7f'))
+    };
+    let stretches = bytes.chunks(128);
+    stretches.map(|stretch| usize::from(stretch.iter().map(|byte| counted(*byte)).sum::<u8>())).sum()
 }
 
 /// A page starts as a page; all other text may hold Markdown, which takes any text.
@@ -173,6 +182,14 @@ mod tests {
         check("a.md", b"a stray \0 in much text that goes on and on", markdown);
         check("a.md", "\u{4f60}\u{597d}".as_bytes(), markdown);
         check("a.md", b"\xc4\xe3\xba\xc3 GBK, \x1b$B ISO-2022-JP", markdown);
+    }
+
+    #[test]
+    fn controls_are_counted() {
+        let all: Vec<u8> = (0..=u8::MAX).cycle().take(3 * 256).collect();
+        assert_eq!(controls(&all), 3 * (32 + 1 - 6));
+        assert_eq!(controls(&[0; 1000]), 1000);
+        assert_eq!(controls(b"\t\n\r\x0c\x1b\x1a"), 0);
     }
 
     #[test]

@@ -38,7 +38,12 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn decode(self, marks: &[u8], replace: impl Fn(&[u8]) -> Option<(usize, String)>) -> String {
         let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
-        while let Some(next) = self.seen[at..].iter().position(|byte| marks.contains(byte)) {
+        let next_mark = |seen: &[u8]| match marks {
+            [] => None,
+            [mark] => memchr::memchr(*mark, seen),
+            _ => seen.iter().position(|byte| marks.contains(byte)),
+        };
+        while let Some(next) = next_mark(&self.seen[at..]) {
             at += next;
             match replace(&self.seen[at..]) {
                 Some((len, text)) => {
@@ -101,7 +106,8 @@ pub fn ascii(document: &[u8], part: Span) -> Cow<'_, str> {
     if text.bytes().all(plain) {
         return text;
     }
-    Cow::Owned(text.bytes().map(|byte| if plain(byte) { char::from(byte) } else { 'x' }).collect())
+    let bytes = text.bytes().map(|byte| if plain(byte) { byte } else { b'x' }).collect();
+    Cow::Owned(String::from_utf8(bytes).expect("each byte is ASCII"))
 }
 
 /// What bytes that are not UTF-8 may be. Which encoding exactly makes no difference here.

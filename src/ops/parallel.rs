@@ -8,10 +8,10 @@ use std::sync::mpsc;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Items a worker takes at a time.
-const CHUNK: usize = 16;
+/// Items a worker takes at a time. Each chunk wakes the consumer, which takes as long as a few documents.
+const CHUNK: usize = 64;
 /// How many chunks the fastest worker may be ahead of the consumer, for each worker.
-const AHEAD: usize = 8;
+const AHEAD: usize = 3;
 
 /// Calls `work` on every item, on every core, and `consume` on the results in the order of the items. At most
 /// a few hundred results wait at a time, whatever the number of items.

@@ -77,7 +77,7 @@ pub struct Layer {
 struct Inner {
     family: Arc<str>,
     text: String,
-    url: Url,
+    origin: OriginUrl,
 }
 
 impl Families {
@@ -145,17 +145,17 @@ impl Families {
         let mut outer = decode::entities(&given);
         let mut origin = None;
         while layers.len() < MOST_LAYERS
-            && let Some(Inner { family, text: inner, url }) = self.layer(&outer)
+            && let Some(Inner { family, text: inner, origin: found }) = self.layer(&outer)
             && inner != *outer
             && layers.iter().all(|layer| layer.text != inner)
         {
             let text = std::mem::replace(&mut outer, Cow::Owned(inner)).into_owned();
             layers.push(Layer { family, text });
-            origin = Some(url);
+            origin = Some(found);
         }
         let origin = match origin {
-            Some(url) => OriginUrl::new(url)?,
-            None if absolute(&given).is_some() => OriginUrl::new(parse(&given)?)?,
+            Some(origin) => origin,
+            None if absolute(&given).is_some() => OriginUrl::parse(&given)?,
             None => return Err(Error::Relative { text: shorten(text) }),
         };
         Ok(Unwrapped { origin, layers })
@@ -187,7 +187,7 @@ impl Families {
                 place.tail(parts).filter(|tail| !tail.is_empty())
             };
             let inner = Inner::new(&self.names[self.name_of[index]], rule.source(parts, tail?)?)?;
-            (rule.allows(&inner.url) && (!rule.image || self.is_image(&inner.text))).then_some(inner)
+            (rule.allows(&inner.origin) && (!rule.image || self.is_image(&inner.text))).then_some(inner)
         })
     }
 
@@ -233,10 +233,10 @@ impl Layer {
 impl Inner {
     /// A source that is no URL of a host was no source.
     fn new(family: &Arc<str>, text: String) -> Option<Self> {
-        let url = Url::parse(&text).ok().filter(|url| url.host_str().is_some_and(is_name))?;
+        let origin = OriginUrl::parse(&text).ok().filter(|origin| is_name(origin.host()))?;
         // A backslash can end the host (WHATWG URL, section 4.4): what is read on must agree about it.
-        let text = if text.contains('\\') { url.as_str().to_owned() } else { text };
-        Some(Self { family: Arc::clone(family), text, url })
+        let text = if text.contains('\\') { origin.as_str().to_owned() } else { text };
+        Some(Self { family: Arc::clone(family), text, origin })
     }
 }
 

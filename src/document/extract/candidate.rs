@@ -28,9 +28,14 @@ pub(super) fn names_image(url: &str) -> bool {
 
 /// Whether `text` as a whole is one URL, absolute or relative, and not some other word or sentence.
 pub(super) fn is_one_url(text: &str) -> bool {
-    is_candidate(text)
-        && !text.contains(|char: char| char.is_whitespace() || char.is_control())
-        && (text.contains('/') || names_image(text))
+    is_candidate(text) && !holds_space_or_control(text) && (text.contains('/') || names_image(text))
+}
+
+fn holds_space_or_control(text: &str) -> bool {
+    if text.is_ascii() {
+        return text.bytes().any(|byte| byte <= b' ' || byte == b'\x7f');
+    }
+    text.contains(|char: char| char.is_whitespace() || char.is_control())
 }
 
 fn starts_with(url: &str, scheme: &str) -> bool {

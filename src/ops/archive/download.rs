@@ -114,7 +114,7 @@ impl Job {
         wrappers: &[url::Url],
         options: &fetch::Options,
     ) -> Self {
-        let rungs = ladder(origin.url(), wrappers, options);
+        let rungs = ladder(&origin.url(), wrappers, options);
         Self { key, origin, rungs, rung: 0, tries: 0, attempts: Vec::new() }
     }
 
@@ -124,8 +124,8 @@ impl Job {
 
     /// Whom the present rung asks; the pace counts by it.
     pub(super) fn host(&self) -> String {
-        let url = self.rungs.get(self.rung).map_or(self.origin.url(), |rung| &rung.url);
-        url.host_str().unwrap_or_default().to_owned()
+        let rung = self.rungs.get(self.rung).and_then(|rung| rung.url.host_str());
+        rung.unwrap_or_else(|| self.origin.host()).to_owned()
     }
 
     pub(super) fn after(mut self, error: &TryError, options: &fetch::Options) -> Then {

@@ -28,7 +28,7 @@ fn the_shared_vectors_hold() {
                 let wanted = Url::parse(origin).unwrap();
                 let got = unwrapped.origin.url();
                 let inferred = row.note.contains("scheme inferred");
-                *got == wanted
+                got == wanted
                     || (inferred && got[url::Position::BeforeHost..] == wanted[url::Position::BeforeHost..])
             }
             (None, Ok(unwrapped)) => unwrapped.layers.is_empty(),

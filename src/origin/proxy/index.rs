@@ -40,16 +40,16 @@ impl Index {
         let mut found = Vec::new();
         let mut host = (!parts.host.is_empty()).then_some(&*parts.host);
         while let Some(name) = host {
-            found.extend(self.hosts.get(name).iter().map(|id| &self.places[*id]));
+            for id in self.hosts.get(name) {
+                found.push(&self.places[*id]);
+            }
             host = parent(name);
         }
         let mut of_path = Vec::new();
-        let mut rest = Some(parts.tail());
-        while let Some(path) = rest {
-            let slash = memchr::memchr(b'/', path.as_bytes());
-            let segment = &path[..slash.unwrap_or(path.len())];
-            rest = slash.map(|slash| &path[slash + 1..]);
-            of_path.extend_from_slice(self.segments.get(segment));
+        for segment in segments(parts.tail()) {
+            for id in self.segments.get(segment) {
+                of_path.push(*id);
+            }
             if Class::may_match(segment.as_bytes()) {
                 let classes = self.classes.iter().filter(|(class, _)| class.matches(segment));
                 of_path.extend(classes.flat_map(|(_, ids)| ids));
@@ -74,9 +74,16 @@ impl Index {
     }
 }
 
+/// What stands between slashes. They stand close together: a look at each byte is quicker than a search.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+    let mut start = 0;
+    slashes.chain([path.len()]).map(move |end| &path[std::mem::replace(&mut start, end + 1)..end])
+}
+
 /// The host without its first label.
 fn parent(host: &str) -> Option<&str> {
-    memchr::memchr(b'.', host.as_bytes()).map(|dot| &host[dot + 1..])
+    host.bytes().position(|byte| byte == b'.').map(|dot| &host[dot + 1..])
 }
 
 /// A map that is asked for much more than it holds.
@@ -100,6 +107,7 @@ impl Keys {
         self.ids.entry(key.into()).or_default().push(id);
     }
 
+    #[inline]
     fn get(&self, key: &str) -> &[usize] {
         let (word, bit) = slot(key);
         if self.taken[word] & bit == 0 {

@@ -178,9 +178,11 @@ impl Piece {
 impl Class {
     /// Whether `segment` may be of any class at all: a quick look that most segments do not pass.
     pub(super) fn may_match(segment: &[u8]) -> bool {
-        matches!(segment.len(), 27 | 28 | 40 | 44 | 64)
-            || segment.first().is_some_and(|first| *first == b'x' || first.is_ascii_digit())
-            || memchr::memchr(b':', segment).is_some()
+        let is_number_or_size = || {
+            segment.first().is_some_and(|first| *first == b'x' || first.is_ascii_digit())
+                && ((4..=17).contains(&segment.len()) || segment.contains(&b'x'))
+        };
+        matches!(segment.len(), 27 | 28 | 40 | 44 | 64) || is_number_or_size() || segment.contains(&b':')
     }
 
     pub(super) fn matches(self, segment: &str) -> bool {
@@ -284,6 +286,18 @@ mod tests {
         check("*/<sig=>/", "https://x/abcdefghijklmnopqrstuvwxy_-=/y", false, Some("y"));
         check("*/<mac>", "https://x/88d1d5833753eb7ceec96e27e2580d15d306c84a?url=", true, Some(""));
         check("*/**/<size,>/", "https://x/a/100x,r90/y", false, Some("y"));
+    }
+
+    #[test]
+    fn the_quick_look_passes_what_a_class_matches() {
+        let (sig, mac) = ("abcdefghijklmnopqrstuvwxy_-", "88d1d5833753eb7ceec96e27e2580d15d306c84a");
+        let padded = [sig, "="].concat();
+        let segments =
+            ["2016", "20160819120028mp_", "1x", "x1", "300x200", "1x,", "x200,r90", "a:b", sig, mac, &padded];
+        for segment in segments {
+            assert!(CLASSES.iter().any(|(_, class)| class.matches(segment)), "{segment}");
+            assert!(Class::may_match(segment.as_bytes()), "{segment}");
+        }
     }
 
     #[test]

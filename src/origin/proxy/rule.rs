@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use url::Url;
 
+use crate::origin::OriginUrl;
 use crate::origin::proxy::decode::{self, Codec};
 use crate::origin::proxy::glob;
 use crate::origin::proxy::parts::{Parts, pairs};
@@ -78,9 +78,9 @@ impl Rule {
     }
 
     /// Whether this family leads to `inner`'s host.
-    pub(super) fn allows(&self, inner: &Url) -> bool {
-        let host = inner.host_str().unwrap_or_default();
-        self.inner_hosts.is_empty() || self.inner_hosts.iter().any(|pattern| glob::matches(pattern, host))
+    pub(super) fn allows(&self, inner: &OriginUrl) -> bool {
+        let matches = |pattern: &String| glob::matches(pattern, inner.host());
+        self.inner_hosts.is_empty() || self.inner_hosts.iter().any(matches)
     }
 
     /// The absolute URL inside `parts`, whose path has `tail` after the rule's place.

@@ -170,6 +170,11 @@ impl<'a> Walk<'a> {
 
 /// A key as it is compared.
 fn bare(key: &str) -> String {
+    if key.is_ascii() {
+        let mut key = key.to_ascii_lowercase();
+        key.retain(|char| !matches!(char, '-' | '_' | ' '));
+        return key;
+    }
     key.chars().filter(|char| !matches!(char, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
 }
 

@@ -125,8 +125,7 @@ impl<'a> Tokens<'a> {
     }
 
     fn name(&self, start: usize) -> Span {
-        let ends = |byte: &u8| is_space(*byte) || matches!(byte, b'/' | b'>');
-        let len = self.text[start..].iter().position(ends);
+        let len = self.text[start..].iter().position(|byte| ENDS[usize::from(*byte)] & NAME != 0);
         Span::new(start, len.map_or(self.text.len(), |len| start + len))
     }
 
@@ -150,7 +149,7 @@ impl<'a> Tokens<'a> {
                 b'/' => at += 1,
                 _ => {
                     // a `=` that comes first is part of the name
-                    let ends = |byte: &u8| is_space(*byte) || matches!(byte, b'/' | b'>' | b'=');
+                    let ends = |byte: &u8| ENDS[usize::from(*byte)] & ATTRIBUTE != 0;
                     let name = Span::new(at, at + 1 + text[at + 1..].iter().position(ends)?);
                     let value;
                     (value, at) = self.value(name.end())?;
@@ -175,7 +174,7 @@ impl<'a> Tokens<'a> {
                 Some((Span::new(start + 1, end), end + 1))
             }
             _ => {
-                let ends = |byte: &u8| is_space(*byte) || *byte == b'>';
+                let ends = |byte: &u8| ENDS[usize::from(*byte)] & VALUE != 0;
                 let end = start + self.text[start..].iter().position(ends)?;
                 Some((Span::new(start, end), end))
             }
@@ -248,7 +247,26 @@ fn space(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| is_space(**byte)).count()
 }
 
+const NAME: u8 = 1;
+const ATTRIBUTE: u8 = 2;
+const VALUE: u8 = 4;
+
+/// By byte, what it ends: the name of a tag or of an attribute, a value without quotes.
+static ENDS: [u8; 256] = {
+    let mut ends = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        if is_space(byte as u8) || byte as u8 == b'>' {
+            ends[byte] = NAME | ATTRIBUTE | VALUE;
+        }
+        byte += 1;
+    }
+    ends[b'/' as usize] = NAME | ATTRIBUTE;
+    ends[b'=' as usize] = ATTRIBUTE;
+    ends
+};
+
 /// HTML's ASCII white space.
-pub(super) fn is_space(byte: u8) -> bool {
+pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
 }
