@@ -163,8 +163,8 @@ fn common(left: &[BlobName], right: &[BlobName]) -> Vec<Option<usize>> {
     let mut pairs = vec![None; left.len()];
     let head = left.iter().zip(right).take_while(|(a, b)| a == b).count();
     let tail = left[head..].iter().rev().zip(right[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    for index in 0..head {
-        pairs[index] = Some(index);
+    for (index, pair) in pairs.iter_mut().enumerate().take(head) {
+        *pair = Some(index);
     }
     for index in 1..=tail {
         pairs[left.len() - index] = Some(right.len() - index);
@@ -234,18 +234,16 @@ mod tests {
     #[test]
     fn links_find_their_originals_after_a_persons_edits() {
         // the images now, the images then, and the place each link had then
-        let cases: &[(&[u8], &[u8], &[Option<u8>])] = &[
-            (&[1, 2, 3], &[1, 2, 3], &[Some(0), Some(1), Some(2)]),
-            (&[1, 3], &[1, 2, 3], &[Some(0), Some(2)]),
-            (&[1, 1], &[1, 2, 1], &[Some(0), Some(2)]),
-            (&[2, 1], &[1, 2, 1], &[Some(1), Some(2)]),
-            (&[3, 1, 2], &[1, 2, 3], &[Some(2), Some(0), Some(1)]),
-            (&[1, 9], &[1], &[Some(0), None]),
-            (&[1, 1, 1], &[1], &[Some(0), Some(0), Some(0)]),
-            (&[], &[1], &[]),
-        ];
-        for (now, then, expected) in cases {
-            assert_eq!(aligned(now, then), *expected, "{then:?} became {now:?}");
+        fn check(now: &[u8], then: &[u8], expected: &[Option<u8>]) {
+            assert_eq!(aligned(now, then), expected, "{then:?} became {now:?}");
         }
+        check(&[1, 2, 3], &[1, 2, 3], &[Some(0), Some(1), Some(2)]);
+        check(&[1, 3], &[1, 2, 3], &[Some(0), Some(2)]);
+        check(&[1, 1], &[1, 2, 1], &[Some(0), Some(2)]);
+        check(&[2, 1], &[1, 2, 1], &[Some(1), Some(2)]);
+        check(&[3, 1, 2], &[1, 2, 3], &[Some(2), Some(0), Some(1)]);
+        check(&[1, 9], &[1], &[Some(0), None]);
+        check(&[1, 1, 1], &[1], &[Some(0), Some(0), Some(0)]);
+        check(&[], &[1], &[]);
     }
 }

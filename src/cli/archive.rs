@@ -66,7 +66,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let options = Options { diffs: arguments.diff, ..options(config, link, !arguments.no_rewrite)? };
     let (stdin, paths) = setup::split_stdin(&arguments.paths);
     if stdin && (!paths.is_empty() || arguments.dry_run || arguments.diff) {
-        return Err(UsageError::new("`-` stands alone: stdin is one document, and stdout the rewritten one"));
+        return Err(UsageError::because(
+            "`-` stands alone: stdin is one document, and stdout the rewritten one",
+        ));
     }
     let mut skipped = Vec::new();
     let mut skip = |path, skip| skipped.push((path, skip));

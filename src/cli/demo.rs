@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     writeln!(out, "$ imgkeep archive posts --diff")?;
     let reader = Arc::new(setup::reader(&config)?);
     let archive = Arc::new(setup::archive(&config)?);
-    let entries = setup::entries(&reader, &[posts.clone()], &mut |_, _| {})?;
+    let entries = setup::entries(&reader, std::slice::from_ref(&posts), &mut |_, _| {})?;
     let options = Options { diffs: true, ..archive::options(&config, reader.link.clone(), true)? };
     let report = runtime.block_on(keep(
         Arc::clone(&reader),

@@ -36,7 +36,7 @@ impl From<Exit> for ExitCode {
 pub(crate) struct UsageError(#[from] pub(crate) Error);
 
 impl UsageError {
-    pub(crate) fn new(message: impl Into<String>) -> Error {
+    pub(crate) fn because(message: impl Into<String>) -> Error {
         Self(anyhow::anyhow!(message.into())).into()
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     if let Some(run) = &arguments.run
         && !archive.catalog.runs()?.iter().any(|known| known.name == *run)
     {
-        return Err(UsageError::new(format!("there is no run `{run}`: `imgkeep status` lists the runs")));
+        return Err(UsageError::because(format!("there is no run `{run}`: `imgkeep status` lists the runs")));
     }
     let selection = Selection { images: images.transpose()?, run: arguments.run.clone() };
     let mut early = Vec::new();
@@ -68,11 +68,11 @@ fn digests(archive: &Archive, families: &Families, image: &str) -> Result<Vec<Di
         return Ok(vec![digest]);
     }
     let unwrapped = families.unwrap(image);
-    let unwrapped =
-        unwrapped.map_err(|error| UsageError::new(format!("`{image}` is no digest and no URL: {error}")))?;
+    let unwrapped = unwrapped
+        .map_err(|error| UsageError::because(format!("`{image}` is no digest and no URL: {error}")))?;
     let kept = archive.catalog.snapshots_of(OriginKey::of(&unwrapped.origin))?;
     if kept.is_empty() {
-        return Err(UsageError::new(format!("nothing is kept of `{}`", unwrapped.origin)));
+        return Err(UsageError::because(format!("nothing is kept of `{}`", unwrapped.origin)));
     }
     Ok(kept)
 }

@@ -21,7 +21,7 @@ pub(super) fn families(config: &Config) -> Result<Families> {
     let text = files::read_to_string(path, 16 << 20)
         .map_err(|error| UsageError::from(anyhow::Error::from(error)))?;
     let families = Families::with(&text);
-    families.map_err(|error| UsageError::new(format!("`{}`: {error}", path.display())))
+    families.map_err(|error| UsageError::because(format!("`{}`: {error}", path.display())))
 }
 
 pub(super) fn reader(config: &Config) -> Result<Reader> {
@@ -47,7 +47,7 @@ pub(super) fn archive_if_any(config: &Config) -> Result<Option<Archive>> {
 pub(super) fn existing_archive(config: &Config) -> Result<Archive> {
     let path = config.store.path.display();
     archive_if_any(config)?.ok_or_else(|| {
-        UsageError::new(format!("there is no archive at `{path}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`"))
+        UsageError::because(format!("there is no archive at `{path}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`"))
     })
 }
 
@@ -68,7 +68,9 @@ pub(super) fn stdin(reader: &Reader) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::stdin().take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(UsageError::new(format!("stdin has more than {limit} bytes: see `documents.max_bytes`")));
+        return Err(UsageError::because(format!(
+            "stdin has more than {limit} bytes: see `documents.max_bytes`"
+        )));
     }
     Ok(bytes)
 }

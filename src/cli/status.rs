@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::catalog::row::Failure;
+use crate::catalog::row::{Failure, Totals};
 use crate::cli::exit::Exit;
 use crate::cli::print::{Bytes, Count};
 use crate::cli::{Context, Format, print, setup};
@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         match context.format {
             Format::Human => writeln!(out, "nothing is kept yet at `{path}`")?,
             Format::Json => {
-                print::json(&json!({ "totals": crate::catalog::row::Totals::default() }), &mut out)?
+                print::json(&json!({ "totals": Totals::default() }), &mut out)?;
             }
         }
         return Ok(Exit::Done);

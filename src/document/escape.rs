@@ -100,7 +100,7 @@ impl Escape {
             },
             Self::YamlPlain => match char {
                 '"' | '\'' | '#' | '{' | '}' | '[' | ']' | ',' | '|' | '>' | '*' | '!' | '`' | '\\' => {
-                    percent(char, out)
+                    percent(char, out);
                 }
                 '%' | '@' | '&' | '?' if out.is_empty() => percent(char, out),
                 _ => out.push(char),

@@ -312,7 +312,7 @@ impl Loop {
                 self.touch_batch();
                 self.resolved(job.key)
             }
-            Ended::Failed(error) => match job.after(error, &self.shared.options.fetch) {
+            Ended::Failed(error) => match job.after(&error, &self.shared.options.fetch) {
                 download::Then::Again(job, not_before) => {
                     self.ask(job, not_before);
                     Ok(())

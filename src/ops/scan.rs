@@ -29,12 +29,12 @@ pub fn scan(
             render(entry, &document, &mut rendered);
             Ok(rendered)
         }
-        Err(skip) => Err((entry.clone(), skip)),
+        Err(skip) => Err(Box::new((entry.clone(), skip))),
     };
     parallel::in_order(entries, read, |result| {
         match result {
             Ok(rendered) => outcome = write(&rendered),
-            Err((entry, skip)) => skipped(&entry, skip),
+            Err(left) => skipped(&left.0, left.1),
         }
         if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });

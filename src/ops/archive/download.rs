@@ -128,7 +128,7 @@ impl Job {
         rung.unwrap_or_else(|| self.origin.host()).to_owned()
     }
 
-    pub(super) fn after(mut self, error: TryError, options: &fetch::Options) -> Then {
+    pub(super) fn after(mut self, error: &TryError, options: &fetch::Options) -> Then {
         let Some(rung) = self.rungs.get(self.rung) else {
             self.attempts.push(Attempt {
                 at: now(),
@@ -150,7 +150,7 @@ impl Job {
             detail,
         });
         self.tries += 1;
-        if let TryError::Fetch(error) = &error
+        if let TryError::Fetch(error) = error
             && let Some(delay) =
                 Backoff::new(options.retries).delay(self.tries, error, &mut fastrand::Rng::new())
         {
