@@ -6,6 +6,7 @@
 //! things make them from a blocking thread.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::blob::BlobName;
-use crate::catalog::journal::{Journal, Line};
+use crate::catalog::journal::{Journal, LineRef};
 use crate::catalog::record::Recorder;
 use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, Seen};
 use crate::digest::Digest;
@@ -81,6 +82,25 @@ pub struct Catalog {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     journal: PathBuf,
+}
+
+/// What is known of documents, by a hash of the path. Two paths of one hash do no harm: a document is only known
+/// if its file's state is the same too.
+#[derive(Debug, Default)]
+pub struct KnownDocuments(HashMap<u64, Seen>);
+
+impl KnownDocuments {
+    /// The document at `path`, if it is as it was when it was last seen.
+    #[must_use]
+    pub fn unchanged(&self, path: &[u8], stat: [u8; 32]) -> Option<&Seen> {
+        self.0.get(&path_hash(path)).filter(|seen| seen.stat == stat)
+    }
+}
+
+fn path_hash(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(path);
+    hasher.finish()
 }
 
 /// The first 16 bytes of the SHA-256 of an origin URL: what the catalog finds it by.
@@ -167,13 +187,13 @@ impl Catalog {
         if batch.is_empty() {
             return Ok(());
         }
-        let snapshots = batch.snapshots.iter().cloned().map(Line::Snapshot);
-        let lines: Vec<Line> = snapshots.chain(batch.rewrites.iter().cloned().map(Line::Rewrite)).collect();
-        if !lines.is_empty() {
+        if !batch.snapshots.is_empty() || !batch.rewrites.is_empty() {
+            let lines = batch.snapshots.iter().map(LineRef::Snapshot);
+            let lines = lines.chain(batch.rewrites.iter().map(LineRef::Rewrite));
             let mut journal = run.journal.lock().expect("no holder of the journal panics");
             match &mut *journal {
-                Some(journal) => journal.append(&lines)?,
-                none => none.insert(Journal::create(&self.journal, &run.name)?).append(&lines)?,
+                Some(journal) => journal.append(lines)?,
+                none => none.insert(Journal::create(&self.journal, &run.name)?).append(lines)?,
             }
         }
         self.write(Some(run), batch).map_err(|source| self.sqlite(source))
@@ -268,22 +288,25 @@ impl Catalog {
         query.query_row([document], |row| row.get(0)).optional().map_err(|source| self.sqlite(source))
     }
 
-    /// Every document's last sight, by path.
+    /// Every document's last sight.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn documents(&self) -> Result<HashMap<Box<[u8]>, Seen>, Error> {
+    pub fn documents(&self) -> Result<KnownDocuments, Error> {
         let reader = self.reader();
-        let collect = || -> rusqlite::Result<HashMap<Box<[u8]>, Seen>> {
+        let collect = || -> rusqlite::Result<KnownDocuments> {
             let count: i64 = reader.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
-            let mut documents = HashMap::with_capacity(usize::try_from(count).unwrap_or(0));
+            let mut documents = KnownDocuments::default();
+            documents.0.reserve(usize::try_from(count).unwrap_or(0));
             let mut query = reader.prepare(
                 "SELECT path, stat, plan, found, proxied, archived, failed, skipped FROM documents",
             )?;
             let mut rows = query.query([])?;
             while let Some(row) = rows.next()? {
+                // A document whose rewrite is not confirmed has no state: it must be read.
+                let Ok(stat) = row.get_ref(1)?.as_blob()?.try_into() else { continue };
                 let seen = Seen {
-                    stat: row.get(1)?,
+                    stat,
                     plan: row.get(2)?,
                     counts: Counts {
                         found: row.get(3)?,
@@ -293,7 +316,7 @@ impl Catalog {
                         skipped: row.get(7)?,
                     },
                 };
-                documents.insert(row.get_ref(0)?.as_blob()?.into(), seen);
+                documents.0.insert(path_hash(row.get_ref(0)?.as_blob()?), seen);
             }
             Ok(documents)
         };

@@ -166,7 +166,7 @@ proptest! {
     fn what_a_dom_shows_is_found(pieces in prop::collection::vec(piece(), 0..12)) {
         let text = pieces.concat();
         let resolved = look(&resolver(), text.as_bytes(), DocumentKind::Html);
-        let found: Vec<&str> = resolved.remote.iter().map(|remote| remote.url()).collect();
+        let found: Vec<&str> = resolved.remote.iter().map(imgkeep::resolve::Remote::url).collect();
         for url in remote_images(text.as_bytes(), DocumentKind::Html) {
             prop_assert!(found.contains(&url.as_str()), "{} is not among {:?} in {}", url, found, text);
         }

@@ -26,6 +26,16 @@ pub enum Line {
     Rewrite(Rewrite),
 }
 
+/// The same, for writing.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineRef<'a> {
+    /// See [`Line::Snapshot`].
+    Snapshot(&'a Snapshot),
+    /// See [`Line::Rewrite`].
+    Rewrite(&'a Rewrite),
+}
+
 /// Appends to the log of one run.
 #[derive(Debug)]
 pub struct Journal {
@@ -44,10 +54,10 @@ impl Journal {
     }
 
     /// Adds lines as one member; they are on disk when this returns.
-    pub fn append(&mut self, lines: &[Line]) -> Result<(), files::Error> {
+    pub fn append<'a>(&mut self, lines: impl IntoIterator<Item = LineRef<'a>>) -> Result<(), files::Error> {
         let mut text = Vec::new();
         for line in lines {
-            serde_json::to_writer(&mut text, line).expect("a vector takes every byte");
+            serde_json::to_writer(&mut text, &line).expect("a vector takes every byte");
             text.push(b'\n');
         }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -95,8 +105,8 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
 
-    fn snapshot(n: u8) -> Line {
-        Line::Snapshot(Snapshot {
+    fn snapshot(n: u8) -> Snapshot {
+        Snapshot {
             origin: format!("http://a.example/{n}.png"),
             taken: i64::from(n),
             digest: Digest::of(&[n]),
@@ -108,7 +118,7 @@ mod tests {
             url: None,
             etag: None,
             last_modified: None,
-        })
+        }
     }
 
     fn count(folder: &Path) -> usize {
@@ -125,8 +135,8 @@ mod tests {
     fn every_batch_before_a_spoiled_one_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::create(folder.path(), "run").unwrap();
-        journal.append(&[snapshot(1), snapshot(2)]).unwrap();
-        journal.append(&[snapshot(3)]).unwrap();
+        journal.append([&snapshot(1), &snapshot(2)].map(LineRef::Snapshot)).unwrap();
+        journal.append([LineRef::Snapshot(&snapshot(3))]).unwrap();
         assert_eq!(count(folder.path()), 3);
         let whole = std::fs::read(&journal.path).unwrap();
         std::fs::write(&journal.path, &whole[..whole.len() - 9]).unwrap();

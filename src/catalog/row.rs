@@ -97,8 +97,8 @@ pub struct Rewrite {
 /// A document as it was last seen: enough to know that nothing is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Identity of the file; empty while its rewrite is not confirmed.
-    pub stat: Vec<u8>,
+    /// Identity of the file.
+    pub stat: [u8; 32],
     /// What the plan depended on.
     pub plan: [u8; 8],
     /// How many references there were, by what became of them.

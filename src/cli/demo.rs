@@ -1,6 +1,6 @@
 //! `imgkeep demo`: the whole job on sample posts, offline, in a temporary folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::catalog::KnownDocuments;
 use crate::cli::archive::{self, Shown};
 use crate::cli::exit::Exit;
 use crate::cli::print::{Count, shell};
@@ -57,7 +58,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         Arc::clone(&archive),
         setup::fetcher(&config)?,
         entries.clone(),
-        HashMap::new(),
+        KnownDocuments::default(),
         options,
         Arc::new(Progress::default()),
     ))?;

@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::blob::BlobName;
 use crate::catalog::row::{Counts, Seen};
-use crate::catalog::{OriginKey, Run};
+use crate::catalog::{KnownDocuments, OriginKey, Run};
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::fetch::pace::{Next, Pace};
@@ -84,7 +84,7 @@ pub async fn archive(
     archive: Arc<Archive>,
     fetcher: Arc<Fetcher>,
     entries: Vec<Entry>,
-    known: HashMap<Box<[u8]>, Seen>,
+    known: KnownDocuments,
     options: Options,
     progress: Arc<Progress>,
 ) -> Result<Report> {
@@ -456,6 +456,6 @@ fn now() -> i64 {
 }
 
 /// A document that needs nothing more.
-fn seen(read: &Read, stat: Vec<u8>, plan: [u8; 8], counts: Counts) -> (Vec<u8>, Seen) {
+fn seen(read: &Read, stat: [u8; 32], plan: [u8; 8], counts: Counts) -> (Vec<u8>, Seen) {
     (read.name.clone(), Seen { stat, plan, counts })
 }

@@ -25,7 +25,7 @@ use crate::store::Finished;
 
 /// A batch of this size is kept at once: it is what memory holds of documents and what a kill can cost.
 const BYTES: u64 = 32 << 20;
-const DOCUMENTS: usize = 1_000;
+const DOCUMENTS: usize = 500;
 
 /// What waits to be kept.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl Batch {
 /// A document that is about to be replaced.
 struct Change {
     document: Document,
-    planned: Planned,
+    after: Vec<u8>,
     /// The way back, until it is recorded.
     rewrite: Option<Rewrite>,
     diff: Vec<u8>,
@@ -156,18 +156,18 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
     for document in batch.documents {
         if !shared.options.rewrite || (document.answers.is_empty() && document.read.kept.is_empty()) {
             let stat = document.read.entry.stat.identity();
-            through(shared, &document, &stat, &mut done);
+            through(shared, &document, stat, &mut done);
             continue;
         }
         match plan(shared, document)? {
             Plan::Change(change) => {
-                slice.bytes += change.planned.after.len() as u64;
+                slice.bytes += change.after.len() as u64;
                 slice.changes.push(*change);
             }
             Plan::Through(document, record) => {
                 slice.record.rewrites.extend(record);
                 let stat = document.read.entry.stat.identity();
-                through(shared, &document, &stat, &mut done);
+                through(shared, &document, stat, &mut done);
             }
             Plan::Again(document) => again(document, &mut done),
             Plan::Refused(document, why) => refuse(&document, &why, &mut done),
@@ -253,7 +253,7 @@ fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
         true => diff::unified(&document.read.entry.path.to_string_lossy(), &bytes, &planned.patch),
         false => Vec::new(),
     };
-    Ok(Plan::Change(Box::new(Change { document, planned, rewrite, diff })))
+    Ok(Plan::Change(Box::new(Change { document, after: planned.after, rewrite, diff })))
 }
 
 /// The way back from `planned`; the mtime is that of the document before its first rewrite, where that is known.
@@ -274,7 +274,7 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
         replacements.push(Replacement {
             path: change.document.read.entry.real(),
             expected: change.document.read.digest,
-            new: change.planned.after,
+            new: change.after,
             mtime: if shared.options.keep_mtime { Mtime::Keep } else { Mtime::New },
             left_by_us: None,
         });
@@ -287,7 +287,7 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
                 tracing::info!(document = %document.read.entry.path.display(), links = document.links, "rewritten");
                 done.counts.changed += 1;
                 done.diffs.extend((!diff.is_empty()).then_some(diff));
-                through(shared, &document, &replaced.stat.identity(), done);
+                through(shared, &document, replaced.stat.identity(), done);
             }
             Err(refused) if refused.is_transient() => again(document, done),
             Err(refused) => refuse(&document, &refused.to_string(), done),
@@ -302,7 +302,7 @@ fn again(document: Document, done: &mut Done) {
 }
 
 /// A document that is as it should be.
-fn through(shared: &Shared, document: &Document, stat: &[u8], done: &mut Done) {
+fn through(shared: &Shared, document: &Document, stat: [u8; 32], done: &mut Done) {
     let answers = document.links;
     done.counts.archived += answers;
     done.counts.failed += document.read.counts.failed;
@@ -314,7 +314,7 @@ fn through(shared: &Shared, document: &Document, stat: &[u8], done: &mut Done) {
     };
     // A document from stdin has no name and is not remembered.
     if !document.read.name.is_empty() {
-        done.seen.push(seen(&document.read, stat.to_vec(), shared.plan, counts));
+        done.seen.push(seen(&document.read, stat, shared.plan, counts));
     }
 }
 

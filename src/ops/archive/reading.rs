@@ -1,6 +1,5 @@
 //! The first steps of the road: which documents must be read, and what they name.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::blob::BlobName;
-use crate::catalog::OriginKey;
-use crate::catalog::row::{Counts, Seen};
+use crate::catalog::row::Counts;
+use crate::catalog::{KnownDocuments, OriginKey};
 use crate::crawl::{Entry, Skip};
 use crate::digest::Digest;
 use crate::document::reference::Reference;
@@ -69,7 +68,7 @@ pub(super) fn plan_key(reader: &Reader, options: &Options) -> [u8; 8] {
 pub(super) fn unchanged(
     archive: &Archive,
     entries: Vec<Entry>,
-    known: &HashMap<Box<[u8]>, Seen>,
+    known: &KnownDocuments,
     plan: [u8; 8],
 ) -> (Vec<Entry>, Report) {
     let mut report = Report::looked_at(entries.len() as u64);
@@ -83,10 +82,8 @@ pub(super) fn unchanged(
         name.clear();
         name.extend_from_slice(last.as_ref().map_or(&[], |(_, folder)| folder));
         name.extend_from_slice(entry.file_name().as_bytes());
-        let seen = known.get(name.as_slice());
-        match seen
-            .filter(|seen| seen.plan == plan && seen.counts.failed == 0 && seen.stat == entry.stat.identity())
-        {
+        let seen = known.unchanged(&name, entry.stat.identity());
+        match seen.filter(|seen| seen.plan == plan && seen.counts.failed == 0) {
             Some(seen) => report.add_unchanged(&seen.counts),
             None => rest.push(entry),
         }
