@@ -198,6 +198,11 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     fs::remove_file(path).map_err(Error::io(path, "remove"))
 }
 
+/// Makes a folder that need not survive a power cut.
+pub fn create_folder(path: &Path) -> Result<(), Error> {
+    fs::create_dir(path).map_err(Error::io(path, "create the folder"))
+}
+
 /// Removes a folder and all that is in it. For folders of our own; nothing there is an answer as good as any.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {

@@ -271,7 +271,7 @@ impl Incoming {
             sweep(&parent.join(name));
         }
         let folder = parent.join(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)));
-        folder::create_all(&folder)?;
+        files::create_folder(&folder)?;
         let lock = files::create_new(&folder.join("lock"))?;
         lock.lock().map_err(files::Error::io(&folder, "lock"))?;
         Ok(Self { folder, count: AtomicU64::new(0), _lock: lock })
