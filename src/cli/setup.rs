@@ -1,13 +1,10 @@
 //! From the configuration to what the ops need.
 
 use std::io::{self, Read};
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
 use anyhow::{Context as _, Result};
-use tokio::runtime::{self, Runtime};
 
 use crate::cli::exit::UsageError;
 use crate::config::Config;
@@ -34,13 +31,6 @@ pub(super) fn reader(config: &Config) -> Result<Reader> {
 pub(super) fn fetcher(config: &Config) -> Result<Arc<Fetcher>> {
     let fetcher = Fetcher::new(config.fetch_options()?).context("cannot set up downloads");
     Ok(Arc::new(fetcher.map_err(UsageError::from)?))
-}
-
-/// Where downloads wait. Few threads do the blocking work: one reads documents, one keeps batches, and the others look at
-/// images. More would each hold memory of their own for the largest batch they ever had.
-pub(super) fn runtime() -> io::Result<Runtime> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(2 + cores).build()
 }
 
 /// The archive, made if there is none.

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::blob::BlobName;
 use crate::catalog::row::{Counts, Seen};
@@ -43,7 +43,7 @@ pub use progress::{Moment, Progress};
 pub use report::{DocumentFailure, Report, UnarchivedImage};
 
 use download::{Ended, Job};
-use keep::{Batch, Document, Done};
+use keep::{Batch, Document, Done, Keeper};
 use reading::{Read, Reading, plan_key, read, read_in_background, unchanged};
 
 /// Documents and references that wait for images at a time.
@@ -164,6 +164,7 @@ struct Loop {
     failed: HashMap<OriginKey, usize>,
     batch: Batch,
     batch_since: Option<Instant>,
+    keeper: Keeper,
     report: Report,
 }
 
@@ -171,7 +172,6 @@ impl Loop {
     fn new(shared: Arc<Shared>, report: Report) -> Self {
         Self {
             pace: Pace::new(shared.options.fetch.concurrency, shared.options.fetch.per_host),
-            shared,
             waiting: HashMap::new(),
             next_waiting: 0,
             references: 0,
@@ -180,13 +180,15 @@ impl Loop {
             failed: HashMap::new(),
             batch: Batch::default(),
             batch_since: None,
+            keeper: Keeper::start(Arc::clone(&shared)),
+            shared,
             report,
         }
     }
 
     async fn run(mut self, mut reading: mpsc::Receiver<Reading>) -> Result<Report> {
         let mut downloads: JoinSet<(Job, Ended)> = JoinSet::new();
-        let mut keeping: Option<JoinHandle<Result<Done>>> = None;
+        let mut keeping: Option<oneshot::Receiver<Result<Done>>> = None;
         let mut all_read = false;
         let mut stop = std::pin::pin!(stop_signal());
         loop {
@@ -380,11 +382,10 @@ impl Loop {
         self.batch.is_full() || self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE)
     }
 
-    fn keep(&mut self) -> JoinHandle<Result<Done>> {
+    fn keep(&mut self) -> oneshot::Receiver<Result<Done>> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_since = None;
-        let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || keep::keep(&shared, batch))
+        self.keeper.keep(batch)
     }
 
     /// A batch is kept: its copies are in the catalog, its documents replaced, refused, or to be read again.

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 use std::mem;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 
 use anyhow::Result;
+use tokio::sync::oneshot;
 
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
@@ -119,6 +122,44 @@ impl Batch {
     }
 }
 
+/// The one thread that keeps batches. Always the same: each thread holds on to memory for its largest batch.
+pub(super) struct Keeper {
+    batches: Option<mpsc::Sender<(Batch, oneshot::Sender<Result<Done>>)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    pub(super) fn start(shared: Arc<Shared>) -> Self {
+        let (sender, batches) = mpsc::channel::<(Batch, oneshot::Sender<Result<Done>>)>();
+        let thread = thread::spawn(move || {
+            for (batch, reply) in batches {
+                // A run that was given up waits for no reply.
+                let _ = reply.send(keep(&shared, batch));
+            }
+        });
+        Self { batches: Some(sender), thread: Some(thread) }
+    }
+
+    /// The reply never comes if the thread is gone.
+    pub(super) fn keep(&self, batch: Batch) -> oneshot::Receiver<Result<Done>> {
+        let (reply, done) = oneshot::channel();
+        if let Some(batches) = &self.batches {
+            let _ = batches.send((batch, reply));
+        }
+        done
+    }
+}
+
+impl Drop for Keeper {
+    /// Lets the batch at hand end: a run that fails leaves no document half through.
+    fn drop(&mut self) {
+        self.batches.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// A document that is about to be replaced.
 struct Change {
     document: Document,
@@ -130,7 +171,7 @@ struct Change {
 
 /// # Errors
 /// When the store, the journal or the catalog fails. Documents are then as they were.
-pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
+fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
     let mut done = Done { keys: batch.keys, finished: batch.documents.len() as u64, ..Done::default() };
     let catalog = &shared.archive.catalog;
     let mut new = HashSet::new();
