@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::journal::{self, Line};
-use crate::catalog::row::{Batch, Failure, HostRow, RunRow, Totals};
+use crate::catalog::row::{Batch, Counts, DocumentRow, Failure, HostRow, RunRow, Totals};
 use crate::catalog::{Catalog, Error};
 
 impl Catalog {
@@ -43,6 +43,26 @@ impl Catalog {
             },
         )
         .map(|rows| rows.into_iter().next().unwrap_or_default())
+    }
+
+    /// Documents that hold references, in order of path.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn document_rows(&self) -> Result<Vec<DocumentRow>, Error> {
+        self.query(
+            "SELECT path, found, proxied, archived, failed, skipped FROM documents WHERE found > 0 ORDER BY path",
+            |row| {
+                let counts = Counts {
+                    found: row.get(1)?,
+                    proxied: row.get(2)?,
+                    archived: row.get(3)?,
+                    failed: row.get(4)?,
+                    skipped: row.get(5)?,
+                };
+                Ok(DocumentRow { document: row.get(0)?, counts })
+            },
+        )
     }
 
     /// By host, the one with the most origins first.

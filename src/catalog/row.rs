@@ -176,6 +176,15 @@ pub struct HostRow {
     pub bytes: u64,
 }
 
+/// One document's references.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// What the catalog calls it.
+    pub document: Vec<u8>,
+    /// By what became of them.
+    pub counts: Counts,
+}
+
 /// A run that could change something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RunRow {

@@ -68,7 +68,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
 
     if !arguments.once {
         writeln!(out, "\nlook around, and take it back:")?;
-        writeln!(out, "  cd {}\n  imgkeep status\n  imgkeep restore posts", shell(folder.path()))?;
+        // It may be run from a build, and not be on the PATH.
+        let program = std::env::current_exe().map_or_else(|_| "imgkeep".to_owned(), |path| shell(&path));
+        writeln!(out, "  cd {}\n  {program} status\n  {program} restore posts", shell(folder.path()))?;
         writeln!(out, "Ctrl-C ends the demo and removes the folder")?;
         runtime.block_on(tokio::signal::ctrl_c())?;
         return Ok(Exit::Done);

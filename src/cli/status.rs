@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::catalog::row::{Failure, Totals};
 use crate::cli::exit::Exit;
@@ -22,6 +22,9 @@ pub(super) struct Arguments {
     /// List every image that nobody gave, with everyone who was asked.
     #[arg(long)]
     failures: bool,
+    /// List every document that holds references, with how many are kept.
+    #[arg(long, conflicts_with = "failures")]
+    documents: bool,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
@@ -37,16 +40,37 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let status = status(&archive)?;
+    let documents: Vec<Value> = status
+        .documents
+        .iter()
+        .map(|(path, counts)| {
+            json!({
+                "document": path.to_string_lossy(),
+                "found": counts.found,
+                "archived": counts.archived,
+                "failed": counts.failed,
+                "skipped": counts.skipped,
+            })
+        })
+        .collect();
     match context.format {
         Format::Json => print::json(
             &json!({
                 "totals": status.totals,
                 "hosts": status.hosts,
                 "failures": status.failures,
+                "documents": documents,
                 "runs": status.runs,
             }),
             &mut out,
         )?,
+        Format::Human if arguments.documents => {
+            writeln!(out, "{:>9} {:>9} {:>9}  document", "kept", "not had", "left")?;
+            for (path, counts) in &status.documents {
+                let path = path.display();
+                writeln!(out, "{:>9} {:>9} {:>9}  {path}", counts.archived, counts.failed, counts.skipped)?;
+            }
+        }
         Format::Human if arguments.failures => failures(&status.failures, &mut out)?,
         Format::Human => human(&status, &mut out)?,
     }

@@ -42,7 +42,7 @@ mod report;
 pub use progress::{Moment, Progress};
 pub use report::{DocumentFailure, Report, UnarchivedImage};
 
-use download::{Ended, Job};
+use download::{Ended, Job, TryError};
 use keep::{Batch, Document, Done, Keeper};
 use reading::{Read, Reading, plan_key, read, read_in_background, unchanged};
 
@@ -162,6 +162,8 @@ struct Loop {
     fresh: HashMap<OriginKey, BlobName>,
     /// Origins that nobody gave in this run: asked once a run. The index is that of `report.failures`.
     failed: HashMap<OriginKey, usize>,
+    /// Hosts that asked to be left alone for long: with what status, and for how many seconds.
+    closed: HashMap<String, (String, u64)>,
     batch: Batch,
     batch_since: Option<Instant>,
     keeper: Keeper,
@@ -178,6 +180,7 @@ impl Loop {
             pending: HashMap::new(),
             fresh: HashMap::new(),
             failed: HashMap::new(),
+            closed: HashMap::new(),
             batch: Batch::default(),
             batch_since: None,
             keeper: Keeper::start(Arc::clone(&shared)),
@@ -192,7 +195,7 @@ impl Loop {
         let mut all_read = false;
         let mut stop = std::pin::pin!(stop_signal());
         loop {
-            let wake = self.start_downloads(&mut downloads);
+            let wake = self.start_downloads(&mut downloads)?;
             let idle = all_read && downloads.is_empty() && self.waiting.is_empty();
             if keeping.is_none() && (self.batch_is_due() || (idle && !self.batch.is_empty())) {
                 keeping = Some(self.keep());
@@ -242,15 +245,19 @@ impl Loop {
     }
 
     /// Starts what the pace allows; says when there may be more, if only time is missing.
-    fn start_downloads(&mut self, downloads: &mut JoinSet<(Job, Ended)>) -> Option<Instant> {
+    fn start_downloads(&mut self, downloads: &mut JoinSet<(Job, Ended)>) -> Result<Option<Instant>> {
         loop {
             match self.pace.next(Instant::now()) {
                 Next::Start(job) => {
+                    if let Some((reason, seconds)) = self.closed.get(&job.host()).cloned() {
+                        self.ended(job, Ended::Failed(TryError::LeftAlone { reason, seconds }))?;
+                        continue;
+                    }
                     let shared = Arc::clone(&self.shared);
                     downloads.spawn(async move { download::attempt(&shared, job).await });
                 }
-                Next::Wait(until) => return Some(until),
-                Next::Busy | Next::Idle => return None,
+                Next::Wait(until) => return Ok(Some(until)),
+                Next::Busy | Next::Idle => return Ok(None),
             }
         }
     }
@@ -304,6 +311,14 @@ impl Loop {
     /// A download came to an end: a copy, another try, another rung, or nobody has it.
     fn ended(&mut self, job: Job, ended: Ended) -> Result<()> {
         self.pace.done(&job.host(), ended.signal(), Instant::now());
+        if let Some(pause) = ended.closes_host() {
+            tracing::warn!(
+                host = job.host(),
+                seconds = pause.1,
+                "left alone for the rest of this run, as it asked"
+            );
+            self.closed.insert(job.host(), pause);
+        }
         match ended {
             Ended::Got(got) => {
                 self.shared.progress.downloaded();

@@ -304,6 +304,42 @@ fn with_origin_and_proxy_dead_nothing_changes_and_the_report_says_why() {
 }
 
 #[test]
+fn a_host_that_asks_for_a_long_pause_is_left_alone_for_the_run() {
+    let origin = Origin::start();
+    let mut post = String::new();
+    for n in 0..20 {
+        let answer = Answer::status(429).header("Retry-After", "3600");
+        origin.answer(&format!("http://cdn.example/{n}.jpg"), answer);
+        post.push_str(&format!("![](http://cdn.example/{n}.jpg)\n"));
+    }
+    let test = Test::new().origin(&origin).document("a.md", &post).set("fetch.per_host", "1");
+    let report = test.run("archive a.md --format json").expect_code(3).json();
+    let failures = report["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), 20);
+    assert!(failures.iter().all(|failure| failure["reason"] == "http_429"), "{report}");
+    let asked = origin.requests().iter().filter(|request| request.url.starts_with("http://")).count();
+    assert_eq!(asked, 1, "the others were not asked for");
+}
+
+#[test]
+fn a_host_that_is_busy_for_a_moment_is_asked_again() {
+    let origin = Origin::start();
+    origin.answers(
+        "http://cdn.example/0.jpg",
+        [
+            Answer::status(503),
+            Answer::status(503).header("Retry-After", "1"),
+            Answer::image(picture::jpeg(0)),
+        ],
+    );
+    let test = Test::new().origin(&origin).document("a.md", "![](http://cdn.example/0.jpg)\n");
+    test.run("archive a.md").expect_code(0);
+    assert_eq!(origin.count("http://cdn.example/0.jpg"), 3);
+    let status = test.run("status --documents").expect_code(0).stdout;
+    assert!(status.contains("a.md"), "{status}");
+}
+
+#[test]
 fn one_image_in_forty_documents_is_one_request_and_one_blob() {
     let origin = web(1);
     let mut test = Test::new().origin(&origin);

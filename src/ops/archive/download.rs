@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::catalog::OriginKey;
 use crate::catalog::row::{Attempt, Failure};
@@ -17,6 +17,9 @@ use crate::store::{self, Draft, Finished};
 
 /// Bytes gathered before they are written to the draft; a smaller image is looked at in memory.
 const BUFFER: usize = 256 * 1024;
+
+/// A host that asks for a longer pause is not waited for in this run.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// An image that is wanted.
 #[derive(Debug)]
@@ -62,6 +65,9 @@ pub(super) enum TryError {
     Flaw(#[from] Flaw),
     #[error("the check of its bytes broke off")]
     Broken,
+    /// The host was told to be left alone for longer than a run lasts; `reason` is what it said then.
+    #[error("its host asked to be left alone for {seconds} s")]
+    LeftAlone { reason: String, seconds: u64 },
     #[error("the configuration leaves nobody to ask")]
     NoSource,
 }
@@ -72,6 +78,7 @@ impl TryError {
             Self::Fetch(error) => error.reason().to_string(),
             Self::Flaw(flaw) => flaw.reason().to_string(),
             Self::Broken => "damaged".to_owned(),
+            Self::LeftAlone { reason, .. } => reason.clone(),
             Self::NoSource => "no_source".to_owned(),
         }
     }
@@ -79,7 +86,7 @@ impl TryError {
     fn detail(&self) -> String {
         match self {
             Self::Fetch(error) => error.detail(),
-            Self::Flaw(_) | Self::Broken | Self::NoSource => self.to_string(),
+            Self::Flaw(_) | Self::Broken | Self::LeftAlone { .. } | Self::NoSource => self.to_string(),
         }
     }
 
@@ -92,10 +99,16 @@ impl TryError {
 impl Ended {
     pub(super) fn signal(&self) -> Signal {
         match self {
-            Self::Got(_) | Self::Store(_) => Signal::Fine,
-            Self::Failed(TryError::Fetch(error)) => error.signal(),
-            Self::Failed(_) => Signal::Fine,
+            Self::Failed(TryError::Fetch(error)) if self.closes_host().is_none() => error.signal(),
+            Self::Got(_) | Self::Failed(_) | Self::Store(_) => Signal::Fine,
         }
+    }
+
+    /// If the host asked to be left alone for longer than a run should wait: with what status, and how many seconds.
+    pub(super) fn closes_host(&self) -> Option<(String, u64)> {
+        let Self::Failed(TryError::Fetch(error)) = self else { return None };
+        let pause = error.retry_after().filter(|pause| *pause > LONGEST_PAUSE)?;
+        Some((error.reason().to_string(), pause.as_secs()))
     }
 }
 
@@ -151,6 +164,7 @@ impl Job {
         });
         self.tries += 1;
         if let TryError::Fetch(error) = error
+            && error.retry_after().is_none_or(|pause| pause <= LONGEST_PAUSE)
             && let Some(delay) =
                 Backoff::new(options.retries).delay(self.tries, error, &mut fastrand::Rng::new())
         {
