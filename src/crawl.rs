@@ -156,6 +156,9 @@ pub enum Skip {
     /// In the store, where images are kept and no documents.
     #[error("it lies in the store")]
     InStore,
+    /// Any of these, of a file that the user named and will miss.
+    #[error("{0}")]
+    Named(Box<Self>),
 }
 
 impl Skip {
@@ -163,9 +166,15 @@ impl Skip {
     #[must_use]
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Utf16 => true,
+            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Utf16 | Self::Named(_) => true,
             Self::NotAFile | Self::Binary { .. } | Self::UnknownKind | Self::InStore => false,
         }
+    }
+
+    /// The same of a file that the user named.
+    #[must_use]
+    pub fn named(self) -> Self {
+        if self.is_failure() { self } else { Self::Named(Box::new(self)) }
     }
 
     /// The name of the reason in reports.
@@ -179,6 +188,7 @@ impl Skip {
             Self::Utf16 => "utf16",
             Self::UnknownKind => "unknown_kind",
             Self::InStore => "in_store",
+            Self::Named(skip) => skip.reason(),
         }
     }
 }
@@ -229,7 +239,7 @@ pub fn walk(paths: &[PathBuf], options: &Options) -> Result<Found, Error> {
     for path in paths {
         let stat = Stat::find(path)?.ok_or_else(|| Error::Missing { path: path.clone() })?;
         if rules.is_in_store(path) {
-            found.skipped.push((path.clone(), Skip::InStore));
+            found.skipped.push((path.clone(), Skip::InStore.named()));
         } else if stat.is_folder() {
             folders.push(path.as_path());
         } else if path.file_name().is_some_and(litter::is_ours) {
@@ -358,7 +368,7 @@ mod tests {
         let litter = walk(&[root.path().to_owned()], &options).unwrap().litter;
         assert_eq!(litter, [root.path().join(".imgkeep-new-0123456789abcdef-a.md")]);
         let store = walk(&[root.path().join("cache/images")], &options).unwrap();
-        assert!(store.entries.is_empty() && matches!(store.skipped[0].1, Skip::InStore));
+        assert!(store.entries.is_empty() && store.skipped[0].1.reason() == "in_store");
     }
 
     #[test]

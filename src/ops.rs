@@ -61,9 +61,12 @@ impl Reader {
     /// # Errors
     /// Why it was left alone.
     pub fn read(&self, entry: &Entry, known: &dyn Fn(BlobName) -> bool) -> Result<Document, Skip> {
-        let bytes = crawl::read(entry, self.crawl.max_bytes)?;
-        let resolved = self.resolve(entry, &bytes, known)?;
-        Ok(Document { bytes, resolved })
+        let read = || {
+            let bytes = crawl::read(entry, self.crawl.max_bytes)?;
+            let resolved = self.resolve(entry, &bytes, known)?;
+            Ok(Document { bytes, resolved })
+        };
+        read().map_err(|skip: Skip| if entry.named { skip.named() } else { skip })
     }
 
     /// What `bytes`, just read from `entry`, name.

@@ -6,7 +6,6 @@ use anyhow::Result;
 
 use crate::cli::exit::Exit;
 use crate::cli::{Context, restore, setup};
-use crate::crawl::Skip;
 use crate::ops::change::Options;
 use crate::ops::relink::relink;
 
@@ -32,12 +31,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let style = setup::link(config, Some(&arguments.link))?;
     let reader = setup::reader(config)?;
     let archive = setup::existing_archive(config)?;
-    let mut early = Vec::new();
-    let mut skip = |path, skip: Skip| early.extend(skip.is_failure().then(|| (path, skip.to_string())));
-    let entries = match arguments.dry_run {
-        true => setup::entries(&reader, &arguments.paths, &mut skip)?,
-        false => setup::swept_entries(&reader, &archive, &arguments.paths, &mut skip)?,
-    };
+    let (entries, early) = setup::documents(&reader, &archive, &arguments.paths, arguments.dry_run)?;
     let options =
         Options { replace: config.replace_options(), dry_run: arguments.dry_run, diffs: arguments.diff };
     let mut report = relink(&reader, &archive, &entries, &style, &options)?;

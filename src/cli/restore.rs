@@ -10,7 +10,6 @@ use crate::catalog::OriginKey;
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::print::Count;
 use crate::cli::{Context, Format, print, setup};
-use crate::crawl::Skip;
 use crate::digest::Digest;
 use crate::ops::Archive;
 use crate::ops::change::{Options, Report};
@@ -48,12 +47,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         return Err(UsageError::because(format!("there is no run `{run}`: `imgkeep status` lists the runs")));
     }
     let selection = Selection { images: images.transpose()?, run: arguments.run.clone() };
-    let mut early = Vec::new();
-    let mut skip = |path, skip: Skip| early.extend(skip.is_failure().then(|| (path, skip.to_string())));
-    let entries = match arguments.dry_run {
-        true => setup::entries(&reader, &arguments.paths, &mut skip)?,
-        false => setup::swept_entries(&reader, &archive, &arguments.paths, &mut skip)?,
-    };
+    let (entries, early) = setup::documents(&reader, &archive, &arguments.paths, arguments.dry_run)?;
     let options =
         Options { replace: config.replace_options(), dry_run: arguments.dry_run, diffs: arguments.diff };
     let mut report = restore(&reader, &archive, &entries, &selection, &options)?;

@@ -102,6 +102,26 @@ pub(super) fn swept_entries(
     walk(reader, paths, skipped, &|found| litter::sweep(archive, found))
 }
 
+/// A document that is left as it is, and why.
+type Left = (PathBuf, String);
+
+/// The documents that a command is to change, and those that cannot be looked at, with the reason. A dry run leaves
+/// even litter where it is.
+pub(super) fn documents(
+    reader: &Reader,
+    archive: &Archive,
+    paths: &[PathBuf],
+    dry_run: bool,
+) -> Result<(Vec<Entry>, Vec<Left>)> {
+    let mut failed = Vec::new();
+    let mut skip = |path, skip: Skip| failed.extend(skip.is_failure().then(|| (path, skip.to_string())));
+    let entries = match dry_run {
+        true => entries(reader, paths, &mut skip)?,
+        false => swept_entries(reader, archive, paths, &mut skip)?,
+    };
+    Ok((entries, failed))
+}
+
 fn walk(
     reader: &Reader,
     paths: &[PathBuf],

@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// First make the catalog again from the store's journal: origins, snapshots and the way back.
     #[arg(long)]
     rebuild: bool,
+    /// Decode every image too: finds those that are whole and cannot be drawn.
+    #[arg(long)]
+    pixels: bool,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
@@ -36,7 +39,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         let lines = rebuild(&archive)?;
         tracing::info!(lines, "the catalog was made again from the journal");
     }
-    let report = verify::verify(&reader, &archive)?;
+    let limits = context.config.media_limits();
+    let report = verify::verify(&reader, &archive, arguments.pixels.then_some(&limits))?;
     let mut out = io::stdout();
     match context.format {
         Format::Json => print::json(
@@ -72,6 +76,7 @@ fn describe(finding: &Finding) -> String {
     match finding {
         Finding::Missing { blob } => format!("missing   {blob}"),
         Finding::Corrupt { blob } => format!("corrupt   {blob}"),
+        Finding::Undrawable { blob, why } => format!("undrawable {blob}: {why}"),
         Finding::Orphaned { path } => format!("orphaned  {}: the catalog does not know it", path.display()),
         Finding::Dangling { document, blob } => format!("dangling  {} points at {blob}", document.display()),
         Finding::Unreadable { path, why } => format!("unreadable {}: {why}", path.display()),

@@ -26,7 +26,8 @@ impl Found {
     /// Takes a file that may still turn out to be no document.
     pub(super) fn add(&mut self, entry: Entry, max_bytes: u64) {
         if !entry.stat.is_file() {
-            self.skipped.push((entry.path, Skip::NotAFile));
+            let skip = if entry.named { Skip::NotAFile.named() } else { Skip::NotAFile };
+            self.skipped.push((entry.path, skip));
         } else if entry.stat.size > max_bytes {
             self.skipped.push((entry.path, Skip::TooLarge { bytes: entry.stat.size, limit: max_bytes }));
         } else {

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use crate::blob::BlobName;
 use crate::crawl::Entry;
+use crate::files;
+use crate::media::{self, DecodeError, Limits};
 use crate::ops::{Archive, Reader, parallel};
 use crate::resolve::Link;
 use crate::rewrite::link;
@@ -28,6 +30,13 @@ pub enum Finding {
     Corrupt {
         /// Its name.
         blob: BlobName,
+    },
+    /// A blob is whole, and its pixels cannot be drawn; it may have come so.
+    Undrawable {
+        /// Its name.
+        blob: BlobName,
+        /// What the decoder said.
+        why: String,
     },
     /// A file in the store that the catalog does not know.
     Orphaned {
@@ -63,17 +72,17 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// Checks the whole archive.
+/// Checks the whole archive; with `pixels`, every image is decoded too, where there is a decoder for it.
 ///
 /// # Errors
 /// When the catalog fails or the store cannot be listed. What is wrong with single files is in the report.
-pub fn verify(reader: &Reader, archive: &Archive) -> Result<Report> {
+pub fn verify(reader: &Reader, archive: &Archive, pixels: Option<&Limits>) -> Result<Report> {
     let mut report = Report::default();
     let blobs = archive.catalog.blobs()?;
     report.blobs = blobs.len() as u64;
     parallel::in_order(
         &blobs,
-        |blob| check(archive, *blob),
+        |blob| check(archive, *blob, pixels),
         |finding| {
             report.findings.extend(finding);
             ControlFlow::Continue(())
@@ -116,15 +125,24 @@ pub(super) fn document_path(archive: &Archive, name: &[u8]) -> PathBuf {
     path
 }
 
-fn check(archive: &Archive, blob: BlobName) -> Option<Finding> {
+fn check(archive: &Archive, blob: BlobName, pixels: Option<&Limits>) -> Option<Finding> {
     match archive.store.check(blob) {
-        Ok(Some(true)) => None,
+        Ok(Some(true)) => draw(archive, blob, pixels?),
         Ok(Some(false)) => Some(Finding::Corrupt { blob }),
         Ok(None) => Some(Finding::Missing { blob }),
         Err(error) => Some(Finding::Unreadable {
             path: archive.store.path(blob),
             why: format!("{:#}", anyhow::Error::from(error)),
         }),
+    }
+}
+
+fn draw(archive: &Archive, blob: BlobName, limits: &Limits) -> Option<Finding> {
+    let path = archive.store.path(blob);
+    let (bytes, _) = files::read(&path, u64::MAX).ok()?;
+    match media::decode(&bytes, blob.media_type, limits) {
+        Ok(_) | Err(DecodeError::NoDecoder { .. }) => None,
+        Err(error) => Some(Finding::Undrawable { blob, why: format!("{:#}", anyhow::Error::from(error)) }),
     }
 }
 

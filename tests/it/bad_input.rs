@@ -40,6 +40,9 @@ fn a_binary_file_and_one_that_is_too_large_are_skipped_with_a_reason() {
     let origin = Origin::start();
     let test = Test::new().origin(&origin).document("posts/a.txt", [0_u8, 1, 2, 3, 0, 0, 255].repeat(100));
     test.run("archive posts").expect_code(0);
+    // one that the user names is missed
+    let named = test.run("archive posts/a.txt").expect_code(3);
+    assert!(named.stdout.contains("posts/a.txt: it is binary"), "{named:?}");
     let test = Test::new().origin(&origin).document("posts/a.md", "![](http://a.example/a.png)".repeat(100));
     let outcome = test.run("archive posts --set documents.max_bytes=1KiB --format json").expect_code(3);
     let why = outcome.json()["document_failures"][0]["why"].to_string();
