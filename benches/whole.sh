@@ -15,6 +15,7 @@ cd "$work"
 
 # Starts a server that plays every host; its address is in `address`.
 origin() {
+    rm -f address.txt
     "$bin/examples/image_origin" --listen 127.0.0.1:0 "$@" >address.txt &
     until [[ -s address.txt ]]; do sleep 0.05; done
     address=$(<address.txt)
