@@ -117,22 +117,23 @@ impl Store {
     /// Gives the drafts their names, durably: when this returns, a power cut leaves every one of them whole.
     ///
     /// # Errors
-    /// When the disk refuses; no draft is then known to be kept, and all may be committed again.
-    pub fn commit(&self, drafts: &[(Finished, MediaType)]) -> Result<(), Error> {
+    /// When the disk refuses; no draft is then known to be kept.
+    pub fn commit(&self, drafts: Vec<(Finished, MediaType)>) -> Result<(), Error> {
         if drafts.is_empty() {
             return Ok(());
         }
         let paths: Vec<PathBuf> = drafts.iter().map(|(draft, _)| draft.path.clone()).collect();
         self.folder.sync_files(&paths)?;
         let mut shards = Vec::new();
-        for (draft, media_type) in drafts {
-            let path = self.path(BlobName { digest: draft.digest, media_type: *media_type });
+        for (mut draft, media_type) in drafts {
+            let path = self.path(BlobName { digest: draft.digest, media_type });
             let shard = path.parent().expect("a blob's path has its shard before it").to_owned();
             if !shards.contains(&shard) {
                 folder::create_all(&shard)?;
                 shards.push(shard);
             }
             files::rename(&draft.path, &path)?;
+            draft.path.clear();
         }
         Ok(self.folder.sync_files(&shards)?)
     }
@@ -251,8 +252,10 @@ impl Finished {
 
 impl Drop for Finished {
     fn drop(&mut self) {
-        // It has its blob's name now, or is swept with its process's folder.
-        let _ = files::remove(&self.path);
+        if !self.path.as_os_str().is_empty() {
+            // A draft that stays is swept with its process's folder.
+            let _ = files::remove(&self.path);
+        }
     }
 }
 
@@ -309,7 +312,7 @@ mod tests {
         draft.write(bytes).unwrap();
         let draft = draft.finish();
         let name = BlobName { digest: draft.digest(), media_type: MediaType::Png };
-        store.commit(&[(draft, MediaType::Png)]).unwrap();
+        store.commit(vec![(draft, MediaType::Png)]).unwrap();
         name
     }
 
@@ -339,8 +342,7 @@ mod tests {
                 (draft.finish(), MediaType::Gif)
             })
             .collect();
-        store.commit(&drafts).unwrap();
-        drop(drafts);
+        store.commit(drafts).unwrap();
         assert_eq!(store.list().unwrap().len(), 20);
         drop(store);
         let left = std::fs::read_dir(folder.path().join("incoming")).unwrap();

@@ -182,8 +182,7 @@ fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
             done.counts.bytes_stored += draft.bytes();
         }
     }
-    shared.archive.store.commit(&batch.drafts)?;
-    drop(batch.drafts);
+    shared.archive.store.commit(batch.drafts)?;
 
     let mut slice = Slice {
         record: row::Batch {
