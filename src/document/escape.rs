@@ -30,22 +30,38 @@ pub enum Escape {
 
 /// The layers of one place, innermost first: the first is the first to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Escapes([Option<Escape>; 4]);
+pub struct Escapes([Option<Escape>; DEEPEST]);
+
+/// More layers than any document means in earnest: CSS in an attribute in a `srcdoc` in escaped text of a
+/// feed takes four.
+const DEEPEST: usize = 6;
 
 impl Escapes {
     /// One layer.
     #[must_use]
     pub const fn of(escape: Escape) -> Self {
-        Self([Some(escape), None, None, None])
+        let mut layers = [None; DEEPEST];
+        layers[0] = Some(escape);
+        Self(layers)
     }
 
-    /// The same place inside one more layer. Nesting deeper than four layers has no meaning in any
-    /// kind of document that is read here.
+    /// The same place inside one more layer.
+    ///
+    /// # Panics
+    /// When there are too many; whoever reads text inside text asks [`Self::within`].
     #[must_use]
-    pub fn inside(mut self, outer: Escape) -> Self {
-        let free = self.0.iter().position(Option::is_none).expect("no kind nests more than four layers");
-        self.0[free] = Some(outer);
-        self
+    pub fn inside(self, outer: Escape) -> Self {
+        self.within(Self::of(outer)).expect("one grammar alone nests no more than three layers")
+    }
+
+    /// The same place inside all the layers of `outer`; `None` if that is more than any document means in
+    /// earnest.
+    #[must_use]
+    pub fn within(mut self, outer: Self) -> Option<Self> {
+        for layer in outer.0.into_iter().flatten() {
+            *self.0.iter_mut().find(|free| free.is_none())? = Some(layer);
+        }
+        Some(self)
     }
 
     /// Writes `url` so that the place's grammar reads it back as `url`.

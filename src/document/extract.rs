@@ -9,6 +9,7 @@ pub mod css;
 pub mod front_matter;
 pub mod html;
 pub mod markdown;
+mod nested;
 pub mod srcset;
 
 /// What the user adds to the built-in lists. Names are compared without regard to ASCII case.
