@@ -18,6 +18,8 @@ pub mod splice;
 pub enum DocumentKind {
     /// HTML, the WHATWG way: whatever the bytes, a browser makes a page of them.
     Html,
+    /// XML: a feed, a sitemap, SVG, XHTML. Namespaces tell which.
+    Xml,
     /// CommonMark with raw HTML, perhaps after front matter.
     Markdown,
     /// A style sheet.

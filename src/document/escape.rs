@@ -6,8 +6,10 @@
 /// One way of writing text inside other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Escape {
-    /// An HTML attribute value, quoted or not: character references.
+    /// An HTML attribute value, quoted or not, or an attribute or text of XML: character references.
     Html,
+    /// A CDATA section of XML: no escapes at all, and no `]]>` (XML 1.0, section 2.7).
+    Cdata,
     /// One URL of a `srcset`: no white space, no comma at either end.
     Srcset,
     /// Inside `url()` or a CSS string: backslash escapes.
@@ -98,6 +100,11 @@ impl Escape {
                 '`' | '=' => out.push_str(&format!("&#{};", u32::from(char))),
                 _ => out.push(char),
             },
+            Self::Cdata => match char {
+                '>' => percent(char, out),
+                ']' if out.ends_with(']') => percent(char, out),
+                _ => out.push(char),
+            },
             Self::Srcset => match char {
                 ',' => percent(char, out),
                 _ => out.push(char),
@@ -155,6 +162,7 @@ mod tests {
         let link = "../cache/images/ab/abcdef.jpg";
         for escape in [
             Escape::Html,
+            Escape::Cdata,
             Escape::Srcset,
             Escape::Css,
             Escape::Markdown,
@@ -167,6 +175,14 @@ mod tests {
         ] {
             assert_eq!(Escapes::of(escape).encode(link), link, "{escape:?}");
         }
+    }
+
+    #[test]
+    fn no_cdata_section_ends_early() {
+        let check = |url: &str, expected: &str| assert_eq!(Escapes::of(Escape::Cdata).encode(url), expected);
+        check("http://[::1]:80/a[0]?b=\"c\"&d", "http://[::1]:80/a[0]?b=\"c\"&d");
+        check("a]]>b]]]", "a]%5D%3Eb]%5D]");
+        assert_eq!(Escapes::of(Escape::Html).inside(Escape::Cdata).encode("a>&'"), "a&gt;&amp;&#39;");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Bytes → references. One grammar a file; each appends what it finds and knows nothing of the others
-//! but those that its own text embeds (Markdown holds HTML, HTML holds CSS).
+//! but those that its own text embeds (Markdown and feeds hold HTML, HTML holds CSS).
 
 use crate::document::DocumentKind;
 use crate::document::reference::Reference;
@@ -11,6 +11,7 @@ pub mod html;
 pub mod markdown;
 mod nested;
 pub mod srcset;
+pub mod xml;
 
 /// What the user adds to the built-in lists. Names are compared without regard to ASCII case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -39,6 +40,7 @@ pub fn find(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
     let mut found = Found::default();
     match kind {
         DocumentKind::Html => html::find(bytes, rules, &mut found),
+        DocumentKind::Xml => xml::find(bytes, rules, &mut found),
         DocumentKind::Markdown => markdown::find(bytes, rules, &mut found),
         DocumentKind::Css => css::find(bytes, &mut found),
     }

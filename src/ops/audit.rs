@@ -43,6 +43,7 @@ pub fn remote_images(bytes: &[u8], kind: DocumentKind) -> Vec<String> {
             html::push_html(&mut out, Parser::new_ext(&text[body..], Options::ENABLE_TABLES));
             Html::parse_document(&out)
         }
+        DocumentKind::Xml => return Vec::new(),
         DocumentKind::Css => return Vec::new(),
     };
     let base =

@@ -22,6 +22,7 @@ use token::{Token, Tokens};
 
 mod char_ref;
 mod foreign;
+pub(super) mod in_xml;
 mod meaning;
 mod names;
 mod raw_text;
@@ -150,6 +151,9 @@ impl<'a> Finder<'a> {
                     srcset::candidates(text)
                         .filter_map(|url| value.reference(url, ReferenceKind::SrcsetCandidate, escapes)),
                 );
+            }
+            Meaning::CssValue => {
+                css::find_in_value(value, Escapes::of(Escape::Css).inside(Escape::Html), self.found);
             }
             Meaning::Lazy | Meaning::LazyLink if text.contains("url(") => {
                 css::find_in_value(value, Escapes::of(Escape::Css).inside(Escape::Html), self.found);
@@ -407,6 +411,11 @@ mod tests {
             &["a", "b", "c.svg"],
         );
         check("<svg><a xlink:href=a><image src=b></image><circle href=c></svg>", &[]);
+        check(
+            "<svg><g cursor='url(a.png), auto' mask=url(b.png) fill=url(c.png#d)></svg>",
+            &["a.png", "b.png"],
+        );
+        check("<p cursor='url(a.png)' mask='url(b.png)'>", &[]);
         check("<image href=a xlink:href=b><use href=c>", &[]);
     }
 

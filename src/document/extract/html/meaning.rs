@@ -23,6 +23,8 @@ pub(super) enum Meaning {
     Link,
     /// The declarations of a style sheet.
     Style,
+    /// The value of a property that shows images.
+    CssValue,
     /// The base of all relative URLs.
     Base,
     Nothing,
@@ -58,6 +60,7 @@ impl Place<'_> {
                 self.lazy(tag, attribute.key)
             }
             key if self.is_html => self.html(tag, key, attribute),
+            Key::CssImage => Meaning::CssValue,
             Key::Href => match tag.element {
                 Element::A => Meaning::Link,
                 Element::Image | Element::SvgFilterImage => Meaning::Image,
@@ -194,7 +197,7 @@ const CARDS: [&str; 25] = [
 ];
 
 /// Whether `text` holds a file name extension of an image, as in `/a.jpg`, `/a.JPG!thumb` and `?u=a.png&w=1`.
-pub(super) fn holds_image_extension(text: &str) -> bool {
+pub(in crate::document::extract) fn holds_image_extension(text: &str) -> bool {
     const EXTENSIONS: [&str; 14] = [
         "jpg", "jpeg", "png", "gif", "webp", "avif", "svg", "bmp", "ico", "jxl", "heic", "tif", "tiff",
         "apng",

@@ -162,6 +162,8 @@ pub(super) enum Key {
     As,
     Background,
     Content,
+    /// `cursor` and `mask`: what SVG may say in an attribute instead of a style sheet.
+    CssImage,
     Data,
     Encoding,
     Href,
@@ -196,10 +198,11 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 113> = Names::new([
+static ATTRIBUTES: Names<Key, 115> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
+    ("cursor", Key::CssImage),
     ("data", Key::Data),
     ("dynsrc", Key::OldSrc),
     ("encoding", Key::Encoding),
@@ -207,6 +210,7 @@ static ATTRIBUTES: Names<Key, 113> = Names::new([
     ("imagesrcset", Key::ImageSrcset),
     ("itemprop", Key::MetaName),
     ("lowsrc", Key::OldSrc),
+    ("mask", Key::CssImage),
     ("name", Key::MetaName),
     ("poster", Key::Poster),
     ("property", Key::MetaName),

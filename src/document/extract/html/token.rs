@@ -51,6 +51,16 @@ pub(super) struct Attribute {
 }
 
 impl Tag {
+    fn new() -> Self {
+        let name = Span::new(0, 0);
+        Self { element: Element::Other, name, is_self_closing: false, attributes: Vec::new(), seen: 0 }
+    }
+
+    /// A tag that was read by the rules of XML, without its attributes.
+    pub(super) fn of_xml(element: Element) -> Self {
+        Self { element, ..Self::new() }
+    }
+
     /// Whether it says that its content is HTML, as `annotation-xml` may.
     pub(super) fn says_html(&self, bytes: &[u8]) -> bool {
         self.attributes.iter().filter(|attribute| attribute.key == Key::Encoding).any(|attribute| {
@@ -64,14 +74,7 @@ impl Tag {
 
 impl<'a> Tokens<'a> {
     pub(super) fn new(bytes: &'a [u8], piece: Span, rules: &'a Rules) -> Self {
-        let tag = Tag {
-            element: Element::Other,
-            name: Span::new(0, 0),
-            is_self_closing: false,
-            attributes: Vec::new(),
-            seen: 0,
-        };
-        Self { text: &bytes[..piece.end()], rules, at: piece.start(), tag }
+        Self { text: &bytes[..piece.end()], rules, at: piece.start(), tag: Tag::new() }
     }
 
     /// The text, from the document's first byte on.
