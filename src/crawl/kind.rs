@@ -33,16 +33,16 @@ impl Known {
 const EXTENSIONS: [(&str, Known); 13] = [
     ("html", Known::Kind(DocumentKind::Html)),
     ("htm", Known::Kind(DocumentKind::Html)),
-    ("xhtml", Known::Kind(DocumentKind::Html)),
+    ("xhtml", Known::Kind(DocumentKind::Xml)),
     ("md", Known::Kind(DocumentKind::Markdown)),
     ("markdown", Known::Kind(DocumentKind::Markdown)),
     ("mdx", Known::Kind(DocumentKind::Markdown)),
     ("css", Known::Kind(DocumentKind::Css)),
     ("txt", Known::ByBytes),
-    ("svg", Known::Later),
-    ("xml", Known::Later),
-    ("rss", Known::Later),
-    ("atom", Known::Later),
+    ("svg", Known::Kind(DocumentKind::Xml)),
+    ("xml", Known::Kind(DocumentKind::Xml)),
+    ("rss", Known::Kind(DocumentKind::Xml)),
+    ("atom", Known::Kind(DocumentKind::Xml)),
     ("json", Known::Later),
 ];
 
@@ -66,7 +66,7 @@ pub fn of(path: &Path, bytes: &[u8]) -> Result<DocumentKind, Skip> {
     match of_name(path) {
         Known::Kind(kind) => Ok(kind),
         Known::Later => Err(Skip::UnknownKind),
-        Known::ByBytes | Known::Foreign => by_markup(bytes),
+        Known::ByBytes | Known::Foreign => Ok(by_markup(bytes)),
     }
 }
 
@@ -112,25 +112,38 @@ fn controls(bytes: &[u8]) -> usize {
     stretches.map(|stretch| usize::from(stretch.iter().map(|byte| counted(*byte)).sum::<u8>())).sum()
 }
 
-/// A page starts as a page; all other text may hold Markdown, which takes any text.
-fn by_markup(bytes: &[u8]) -> Result<DocumentKind, Skip> {
+/// A page starts as a page, XML with its declaration or as a feed; all other text may hold Markdown, which
+/// takes any text. XHTML is XML where it says both that it is XML and what its names mean.
+fn by_markup(bytes: &[u8]) -> DocumentKind {
     let mut rest = skip_space(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     let is_xml = has_prefix(rest, "<?xml");
+    let mut is_page = false;
     loop {
         if is_xml && let Some(after) = after(rest, "<?", b"?>") {
             rest = skip_space(after);
         } else if let Some(after) = after(rest, "<!--", b"-->") {
             rest = skip_space(after);
+        } else if !is_page && let Some(after) = after(rest, "<!doctype html", b">") {
+            is_page = true;
+            rest = skip_space(after);
         } else {
             break;
         }
     }
-    if ["<!doctype html", "<html", "<head", "<body"].iter().any(|start| has_prefix(rest, start)) {
-        Ok(DocumentKind::Html)
-    } else if is_xml {
-        Err(Skip::UnknownKind)
+    let starts_with = |starts: &[&str]| starts.iter().any(|start| has_prefix(rest, start));
+    let is_xhtml = || {
+        after(rest, "<html", b">").is_some_and(|after| {
+            let tag = &rest[..rest.len() - after.len()];
+            memchr::memmem::find(tag, b"xmlns").is_some()
+        })
+    };
+    is_page |= starts_with(&["<html", "<head", "<body"]);
+    if is_page && !(is_xml && is_xhtml()) {
+        DocumentKind::Html
+    } else if is_xml || starts_with(&["<rss ", "<rss>", "<feed ", "<rdf:rdf "]) {
+        DocumentKind::Xml
     } else {
-        Ok(DocumentKind::Markdown)
+        DocumentKind::Markdown
     }
 }
 
@@ -158,8 +171,12 @@ mod tests {
             let found = of(Path::new(name), bytes).map_err(|skip| skip.reason());
             assert_eq!(found, expected, "{name} {:?}", String::from_utf8_lossy(bytes));
         };
-        let (html, markdown, css) =
-            (Ok(DocumentKind::Html), Ok(DocumentKind::Markdown), Ok(DocumentKind::Css));
+        let (html, xml, markdown, css) = (
+            Ok(DocumentKind::Html),
+            Ok(DocumentKind::Xml),
+            Ok(DocumentKind::Markdown),
+            Ok(DocumentKind::Css),
+        );
         check("a.md", b"", markdown);
         check("a.HTM", b"plain", html);
         check("a.css", b"", css);
@@ -171,8 +188,20 @@ mod tests {
         check("README", b"# Title", markdown);
         check("page", b"<HTML lang=en>", html);
         check("page", b"<?xml version='1.0'?>\n<!DOCTYPE html>", html);
-        check("feed", b"<?xml version='1.0'?>\n<rss>", Err("unknown_kind"));
-        check("a.svg", b"<svg/>", Err("unknown_kind"));
+        check("page", b"<?xml version='1.0'?><!DOCTYPE html PUBLIC 'x' 'y'><html lang='en'>", html);
+        check("page", b"<?xml version='1.0'?><!DOCTYPE html PUBLIC 'x' 'y'>\n<html\nxmlns='x'>", xml);
+        check("page", b"<!DOCTYPE html><html xmlns='x'>", html);
+        check("a.html", b"<?xml version='1.0'?><html xmlns='x'>", html);
+        check("a.xhtml", b"<html>", xml);
+        check("feed", b"<?xml version='1.0'?>\n<rss>", xml);
+        check("feed", b"<?xml version='1.0'?><?xml-stylesheet?><!-- x --><x>", xml);
+        check("a.txt", b"\n<rss version='2.0'>", xml);
+        check("a.txt", b"<feed xmlns='x'>", xml);
+        check("a.txt", b"<svg xmlns='x'>", markdown);
+        for name in ["a.svg", "a.XML", "a.rss", "a.atom"] {
+            check(name, b"plain", xml);
+        }
+        check("a.json", b"{}", Err("unknown_kind"));
         check("a.njk", b"text", markdown);
         check("a.md", b"\xff\xfe#\0", Err("utf16"));
         check("a.txt", b"\xfe\xff\0#", Err("utf16"));
