@@ -8,6 +8,7 @@
 //! that a document declares, and comments, processing instructions and scripts hold no references.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use url::Url;
 
@@ -65,7 +66,7 @@ struct Finder<'a> {
     scope: Scope<'a>,
     /// The open elements, outermost first.
     open: Vec<Open<'a>>,
-    /// How many of each name are open, so that an end tag that closes nothing is not searched for.
+    /// How many of each name are open, if any, so that an end tag that closes nothing is not searched for.
     counts: HashMap<&'a [u8], usize>,
     /// The text so far of all open elements whose text matters, outermost first.
     stretches: Vec<Stretch>,
@@ -102,6 +103,10 @@ struct Lengths {
     bases: usize,
 }
 
+/// Elements inside each other; what stands deeper is not read, so that open elements take little memory.
+/// libxml2, which many feed readers use, stops at 256.
+const MAX_DEPTH: usize = 100_000;
+
 /// So many bases inside each other mean nothing but to keep us busy, and so do longer ones, in bytes.
 const MOST_BASES: usize = 16;
 const LONGEST_BASE: usize = 4096;
@@ -135,6 +140,9 @@ impl<'a> Finder<'a> {
     }
 
     fn start(&mut self, tag: &Tag) {
+        if self.open.len() == MAX_DEPTH {
+            return;
+        }
         let raw = &self.bytes[tag.name.range()];
         let outside =
             Lengths { scope: self.scope.len(), stretches: self.stretches.len(), bases: self.bases.len() };
@@ -263,7 +271,7 @@ impl<'a> Finder<'a> {
         for telling in in_xml::telling(bytes, (known, open.media), attributes, rules) {
             let value = Text::attribute(bytes, telling.value, self.entities);
             let mut found = Found::default();
-            telling.find(value.decoded(), rules, &mut found);
+            telling.find(bytes, value.decoded(), rules, &mut found);
             if self.found.base.is_none() && found.base.is_some() {
                 self.is_based = true;
                 self.found.base = found.base.take();
@@ -301,16 +309,20 @@ impl<'a> Finder<'a> {
 
     /// Closes the last open element with this name, and what stands open in it.
     fn end(&mut self, name: &[u8]) {
-        if self.counts.get(name).is_none_or(|count| *count == 0) {
-            return;
+        if self.counts.contains_key(name) {
+            while self.close() != Some(name) {}
         }
-        while self.close() != Some(name) {}
     }
 
     /// Closes the innermost element and reads its text; returns its name.
     fn close(&mut self) -> Option<&'a [u8]> {
         let open = self.open.pop()?;
-        self.counts.entry(open.tag).and_modify(|count| *count -= 1);
+        if let Entry::Occupied(mut count) = self.counts.entry(open.tag) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         if let Some(content) = open.content {
             let text = Text::of(self.bytes, &self.stretches[open.outside.stretches..], self.entities);
             self.content(content, &text, open.base);

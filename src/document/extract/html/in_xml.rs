@@ -88,11 +88,17 @@ pub(in crate::document::extract) fn telling(
 ) -> Vec<Telling> {
     let mut tag = Tag::of_xml(known.element);
     let mut seen = 0_u128;
+    let mut seen_users = Vec::new();
     for Attribute { name, value, is_xlink } in attributes {
         let raw = &bytes[name.range()];
         let is_plain = || !raw.iter().any(|byte| *byte == b':' || byte.is_ascii_uppercase());
         let key = if is_xlink { Key::named(b"xlink:href") } else { Key::named(raw).filter(|_| is_plain()) };
-        let is_users = rules.attributes.iter().any(|users| raw.eq_ignore_ascii_case(users.as_bytes()));
+        let users = rules.attributes.iter().position(|users| raw.eq_ignore_ascii_case(users.as_bytes()));
+        let is_users = users.is_some();
+        if users.is_some_and(|users| seen_users.contains(&users)) {
+            continue;
+        }
+        seen_users.extend(users);
         let key = match key {
             Some((number, _)) if seen >> number & 1 == 1 => continue,
             Some((number, key)) => {
@@ -115,8 +121,14 @@ pub(in crate::document::extract) fn telling(
 
 impl Telling {
     /// Appends what the attribute refers to; `value` is what it says.
-    pub(in crate::document::extract) fn find(self, value: &Decoded<'_>, rules: &Rules, found: &mut Found) {
-        let mut finder = Finder { bytes: &[], rules, found, foreign: Foreign::default(), media: None };
+    pub(in crate::document::extract) fn find(
+        self,
+        bytes: &[u8],
+        value: &Decoded<'_>,
+        rules: &Rules,
+        found: &mut Found,
+    ) {
+        let mut finder = Finder { bytes, rules, found, foreign: Foreign::default(), media: None };
         finder.value(self.meaning, value);
     }
 }

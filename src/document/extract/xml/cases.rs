@@ -169,7 +169,8 @@ fn podcasts_sitemaps_and_the_rest() {
 #[test]
 fn html_as_text() {
     let escaped = "&lt;img src=&quot;//h/a?b&amp;amp;c&quot;&gt;";
-    for element in ["description", "content:encoded", "itunes:summary", "fullitem", "body"] {
+    for element in ["description", "content:encoded", "excerpt:encoded", "itunes:summary", "fullitem", "body"]
+    {
         check_rss(&format!("<{element}>x {escaped} y</{element}>"), &["//h/a?b&amp;amp;c"]);
         check_rss(
             &format!("<{element}><![CDATA[<img src='//h/a?b&amp;c'>]]></{element}>"),
@@ -379,6 +380,16 @@ fn what_is_broken_does_not_hide_the_rest() {
     check("<rss><image><url>//h/a", &["//h/a"]);
     check("<rss><description>&lt;img src='//h/a'> <![CDATA[<img src='//h/b'>", &["//h/a", "//h/b"]);
     check("text <?xml version='1.0'> <rss><itunes:image href='//h/a'/>", &["//h/a"]);
+}
+
+#[test]
+fn what_stands_too_deep_is_not_read() {
+    let xml = format!(
+        "{0}<itunes:image href='//h/a'/>{1}<itunes:image href='//h/b'/>",
+        "<a>".repeat(MAX_DEPTH),
+        "</a>"
+    );
+    check(&xml, &["//h/b"]);
 }
 
 #[test]

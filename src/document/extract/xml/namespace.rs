@@ -1,6 +1,7 @@
 //! Which vocabulary a name belongs to (Namespaces in XML 1.0).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// A vocabulary that has images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub(super) enum Namespace {
     Media,
     Itunes,
     GooglePlay,
-    /// The "content" module of RSS 1.0.
+    /// The "content" module of RSS 1.0, and what WordPress exports in its way.
     Content,
     WebFeeds,
     Podcast,
@@ -28,7 +29,7 @@ pub(super) enum Namespace {
 }
 
 /// URIs without their scheme and what they end in, in lower case: publishers are careless with those.
-const URIS: [(&str, Namespace); 29] = [
+const URIS: [(&str, Namespace); 32] = [
     ("www.w3.org/2005/atom", Namespace::Atom),
     ("purl.org/atom/ns", Namespace::Atom),
     ("purl.org/rss/1.0", Namespace::Rss),
@@ -48,6 +49,9 @@ const URIS: [(&str, Namespace); 29] = [
     ("www.google.com/schemas/play-podcasts/1.0", Namespace::GooglePlay),
     ("www.google.com/schemas/play-podcasts/1.0/play-podcasts.xsd", Namespace::GooglePlay),
     ("purl.org/rss/1.0/modules/content", Namespace::Content),
+    ("wordpress.org/export/1.0/excerpt", Namespace::Content),
+    ("wordpress.org/export/1.1/excerpt", Namespace::Content),
+    ("wordpress.org/export/1.2/excerpt", Namespace::Content),
     ("webfeeds.org/rss/1.0", Namespace::WebFeeds),
     ("podcastindex.org/namespace/1.0", Namespace::Podcast),
     ("github.com/podcastindex-org/podcast-namespace/blob/main/docs/1.0.md", Namespace::Podcast),
@@ -61,7 +65,7 @@ const URIS: [(&str, Namespace); 29] = [
 ];
 
 /// What a prefix means where nobody declares it.
-const PREFIXES: [(&str, Namespace); 15] = [
+const PREFIXES: [(&str, Namespace); 16] = [
     ("atom", Namespace::Atom),
     ("atom10", Namespace::Atom),
     ("a10", Namespace::Atom),
@@ -69,6 +73,7 @@ const PREFIXES: [(&str, Namespace); 15] = [
     ("itunes", Namespace::Itunes),
     ("googleplay", Namespace::GooglePlay),
     ("content", Namespace::Content),
+    ("excerpt", Namespace::Content),
     ("webfeeds", Namespace::WebFeeds),
     ("podcast", Namespace::Podcast),
     ("rdf", Namespace::Rdf),
@@ -134,7 +139,12 @@ impl<'a> Scope<'a> {
     /// Forgets all declarations but the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         for prefix in self.order.drain(len..) {
-            self.declared.entry(prefix).and_modify(|all| all.truncate(all.len() - 1));
+            if let Entry::Occupied(mut all) = self.declared.entry(prefix) {
+                all.get_mut().pop();
+                if all.get().is_empty() {
+                    all.remove();
+                }
+            }
         }
     }
 }
