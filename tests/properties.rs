@@ -127,6 +127,37 @@ fn front_matter() -> impl Strategy<Value = String> {
     })
 }
 
+/// A piece of a feed, with a drawing and a page in it.
+fn xml_piece() -> impl Strategy<Value = String> {
+    (0..22, url(), url()).prop_map(|(form, a, b)| {
+        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+        match form {
+            0 => format!("<enclosure url=\"{a}\" type='image/jpeg' length='1'/>"),
+            1 => format!("<media:group><media:thumbnail url='{a}'/><media:content url='{b}' medium='image'/></media:group>"),
+            2 => format!("<itunes:image href='{a}'></itunes:image>"),
+            3 => format!("<image><url>\n {a} </url><link>{b}</link></image>"),
+            4 => format!("<image><url><![CDATA[{}]]></url></image>", a.replace("&amp;", "&")),
+            5 => format!("<a:icon xmlns:a='http://www.w3.org/2005/Atom'>{a}</a:icon>"),
+            6 => format!("<description>{}</description>", escaped(&format!("<p><img src=\"{a}\"> & <img src='{b}'>"))),
+            7 => format!("<content:encoded><![CDATA[<img src=\"{a}\" srcset='{b} 2x'>]]></content:encoded>"),
+            8 => format!("<description><![CDATA[<img src={a}>]]> and <![CDATA[<img src='{b}'>]]></description>"),
+            9 => format!("<description>{}</description>", escaped(&format!("<p style=\"background:url('{a}')\">"))),
+            10 => format!("<xhtml:div><xhtml:img src='{a}'/><xhtml:video poster=\"{b}\"/></xhtml:div>"),
+            11 => format!("<svg xmlns='http://www.w3.org/2000/svg'><image href='{a}'/><style>a{{mask:url({b})}}</style></svg>"),
+            12 => format!("<svg:style><![CDATA[a {{ mask: url(\"{}\") }}]]></svg:style>", a.replace("&amp;", "&")),
+            13 => format!("<!-- <itunes:image href='{a}'/> --><?x <itunes:image href='{b}'/> ?>"),
+            14 => format!("<title>{a}</title><guid>{b}</guid><link>{a}</link>"),
+            15 => format!("<podcast:images srcset='{a} 1w,{b} 2w'/>"),
+            16 => "<item><title>中文 &amp; &nbsp;</title></item>\r\n".to_owned(),
+            17 => "</item>".to_owned(),
+            18 => "<item>".to_owned(),
+            19 => "<![CDATA[ ]]]> &own; ]]>".to_owned(),
+            20 => format!("<itunes:image href='{a} <x>"),
+            _ => "\t\0 &amp; <b <c> ]]> ".to_owned(),
+        }
+    })
+}
+
 fn style() -> impl Strategy<Value = LinkStyle> {
     prop::sample::select(vec![
         LinkStyle::Relative,
@@ -150,8 +181,25 @@ proptest! {
     }
 
     #[test]
+    fn a_generated_feed_comes_back(pieces in prop::collection::vec(xml_piece(), 0..12), style in style()) {
+        let text = format!("<?xml version='1.0'?>\n<rss version='2.0'><channel>{}</channel></rss>\n", pieces.concat());
+        check(&resolver(), text.as_bytes(), DocumentKind::Xml, &style);
+    }
+
+    /// The second opinion on XML.
+    #[test]
+    fn what_a_feed_shows_is_found(pieces in prop::collection::vec(xml_piece(), 0..12)) {
+        let text = format!("<rss version='2.0'><channel>{}</channel></rss>", pieces.concat());
+        let resolved = look(&resolver(), text.as_bytes(), DocumentKind::Xml);
+        let found: Vec<&str> = resolved.remote.iter().map(imgkeep::resolve::Remote::url).collect();
+        for url in remote_images(text.as_bytes(), DocumentKind::Xml) {
+            prop_assert!(found.contains(&url.as_str()), "{} is not among {:?} in {}", url, found, text);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_read_without_a_panic_and_an_empty_patch_changes_none(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        for kind in [DocumentKind::Html, DocumentKind::Markdown, DocumentKind::Css] {
+        for kind in [DocumentKind::Html, DocumentKind::Xml, DocumentKind::Markdown, DocumentKind::Css] {
             let found = extract::find(&bytes, kind, &Rules::default());
             for reference in found.references.iter().chain(&found.links) {
                 prop_assert!(reference.span.end() <= bytes.len());
