@@ -55,7 +55,8 @@ fn quick_xml_images(xml: &str) -> Option<Vec<String>> {
             .filter(|(uri, element, _)| *uri == namespace.as_ref() && *element == tag.local_name().as_ref());
         for (_, _, name) in names {
             let attribute = tag.attributes().flatten().find(|attribute| attribute.key.into_inner() == name);
-            images.extend(attribute.map(|attribute| unescape(&attribute.value).unwrap().into_owned()));
+            let value = |value: &str| unescape(value).expect("it knows its own entities").into_owned();
+            images.extend(attribute.map(|attribute| value(&attribute.value)));
         }
     };
     loop {

@@ -11,7 +11,7 @@ fn url(n: u64) -> String {
 
 /// Archives a document that shows images 0 to `count`, compares it with `expected` of the links of those, and
 /// restores it.
-fn there_and_back(name: &str, count: u64, document: &dyn Fn(&dyn Fn(u64) -> String) -> String) {
+fn there_and_back(name: &str, count: u64, document: impl Fn(&dyn Fn(u64) -> String) -> String) {
     let origin = Origin::start();
     for n in 0..count {
         origin.image(&url(n), picture::jpeg(n));
@@ -34,7 +34,7 @@ fn there_and_back(name: &str, count: u64, document: &dyn Fn(&dyn Fn(u64) -> Stri
 
 #[test]
 fn a_feed() {
-    there_and_back("feed.xml", 6, &|url| {
+    there_and_back("feed.xml", 6, |url| {
         format!(
             "\u{feff}<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n\
              <rss version=\"2.0\" xmlns:media=\"http://search.yahoo.com/mrss/\">\r\n\
@@ -56,7 +56,7 @@ fn a_feed() {
 
 #[test]
 fn a_drawing() {
-    there_and_back("drawing.svg", 4, &|url| {
+    there_and_back("drawing.svg", 4, |url| {
         format!(
             "<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'http://h.example/svg11.dtd' [\n\
              <!ENTITY ns_svg 'http://www.w3.org/2000/svg'>\n<!ENTITY no '<image href=\"http://cdn.example/no.jpg\"/>'>\n]>\n\
@@ -75,7 +75,7 @@ fn a_drawing() {
 #[test]
 fn a_page_in_xml() {
     for name in ["page.xhtml", "page.txt"] {
-        there_and_back(name, 3, &|url| {
+        there_and_back(name, 3, |url| {
             format!(
                 "<?xml version='1.0'?>\n<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\"><head><title/>\n\
                  <script src=\"a.js\"/><style/></head>\n<body><textarea/><img src=\"{}\" srcset='{} 2x' alt=\"\"/>\n\
