@@ -88,6 +88,37 @@ fn a_page_in_xml() {
     }
 }
 
+/// As Jekyll writes them: each entry has its own base.
+#[test]
+fn a_feed_whose_base_is_elsewhere_waits_for_links_that_lead_home() {
+    let origin = Origin::start();
+    for n in 0..3 {
+        origin.image(&format!("http://blog.example/{n}/a.jpg"), picture::jpeg(n));
+    }
+    let entry = |n: u64, url: &str| {
+        format!(
+            "<entry><content type=\"html\" xml:base=\"http://blog.example/{n}/\">&lt;img src='{url}'&gt;</content></entry>\n"
+        )
+    };
+    let feed = |urls: [&str; 3]| {
+        let entries: String = (0..).zip(urls).map(|(n, url)| entry(n, url)).collect();
+        format!("<feed xmlns=\"http://www.w3.org/2005/Atom\"><icon>/icon.png</icon>{entries}</feed>\n")
+    };
+    let before = feed(["a.jpg", "../1/a.jpg", "http://blog.example/2/a.jpg"]);
+    let test = Test::new().origin(&origin).document("feed.xml", &before);
+    test.run("archive feed.xml").expect_code(3);
+    assert_eq!(String::from_utf8(test.read("feed.xml")).unwrap(), before);
+    test.run("archive feed.xml --link http://home.example/i/").expect_code(0);
+    let link = |n| {
+        let digest = Digest::of(&picture::jpeg(n)).to_string();
+        format!("http://home.example/i/{}/{digest}.jpg", &digest[..2])
+    };
+    let expected = feed([&link(0), &link(1), &link(2)]);
+    assert_eq!(String::from_utf8(test.read("feed.xml")).unwrap(), expected);
+    test.run("restore feed.xml").expect_code(0);
+    assert_eq!(String::from_utf8(test.read("feed.xml")).unwrap(), before);
+}
+
 #[test]
 fn kept_drawings_are_no_documents_and_unknown_xml_is_no_failure() {
     let origin = Origin::start();

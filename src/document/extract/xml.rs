@@ -193,7 +193,7 @@ impl<'a> Finder<'a> {
                 open.media = Some(known);
             }
         } else {
-            let attributes = Named { bytes: self.bytes, tag, entities: self.entities };
+            let attributes = OfTag { bytes: self.bytes, tag, entities: self.entities };
             let images = feed::attributes(open.name, &attributes);
             open.content = feed::content(open.name, self.open.last().map(|open| open.name), &attributes);
             open.holds_html |= open.content == Some(Content::Html);
@@ -379,13 +379,13 @@ impl<'a> Finder<'a> {
 }
 
 /// The attributes of a tag by their names.
-struct Named<'a, 't> {
+struct OfTag<'a, 't> {
     bytes: &'a [u8],
     tag: &'t Tag,
     entities: Entities,
 }
 
-impl feed::Attributes for Named<'_, '_> {
+impl feed::Attributes for OfTag<'_, '_> {
     fn get(&self, name: &str) -> Option<String> {
         let is_named = |attribute: &&Attribute| &self.bytes[attribute.name.range()] == name.as_bytes();
         let attribute = self.tag.attributes.iter().find(is_named)?;

@@ -156,6 +156,11 @@ fn podcasts_sitemaps_and_the_rest() {
         &["//h/a", "//h/b"],
     );
     check_rss("<webfeeds:cover image='//h/a'/><webfeeds:icon>//h/b</webfeeds:icon>", &["//h/a", "//h/b"]);
+    check_rss(
+        "<g:image_link>//h/a</g:image_link><g:additional_image_link>//h/b</g:additional_image_link><g:link>//h/c.png</g:link>",
+        &["//h/a", "//h/b"],
+    );
+    check_atom("<author><gd:image src='//h/a'/><gd:extendedProperty src='//h/b.png'/></author>", &["//h/a"]);
     check_rss("<slash:comments>//h/a.png</slash:comments><podcast:chapters url='//h/a.png'/>", &[]);
     check(
         "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9' \

@@ -90,6 +90,7 @@ pub(super) fn attributes(name: Name<'_>, of: &impl Attributes) -> &'static [Name
         (Namespace::Atom, b"link") if is_image_link(of) => HREF,
         // RFC 4287, section 4.1.3.2
         (Namespace::Atom, b"content") if has_image_type(&of.get("type").unwrap_or_default()) => SRC,
+        (Namespace::GoogleData, b"image") => SRC,
         (Namespace::WebFeeds, b"cover") => IMAGE,
         _ => &[],
     }
@@ -108,6 +109,7 @@ pub(super) fn content(name: Name<'_>, parent: Option<Name<'_>>, of: &impl Attrib
         (Namespace::Atom, b"icon" | b"logo") | (Namespace::WebFeeds, b"icon" | b"logo") => Some(Content::Url),
         (Namespace::SitemapImage, b"loc") => is_in(Namespace::SitemapImage, "image").then_some(Content::Url),
         (Namespace::SitemapVideo, b"thumbnail_loc") => Some(Content::Url),
+        (Namespace::Products, b"image_link" | b"additional_image_link") => Some(Content::Url),
         (Namespace::Rss, b"description" | b"fullitem" | b"body") => Some(Content::Html),
         (Namespace::Content, b"encoded") => Some(Content::Html),
         (Namespace::Itunes, b"summary") | (Namespace::GooglePlay, b"description") => Some(Content::Html),
@@ -144,6 +146,9 @@ fn is_image_link(of: &impl Attributes) -> bool {
 
 /// Whether `kind` says that `url` is an image; if it says nothing, the file name's extension does.
 fn is_image(kind: &str, url: &str) -> bool {
+    if kind.trim().eq_ignore_ascii_case("image") {
+        return true;
+    }
     let says_nothing = !kind.contains('/')
         || ["application/octet-stream", "binary/octet-stream", "unknown/unknown"]
             .into_iter()
@@ -178,7 +183,8 @@ mod tests {
         check("", "http://proxy.example/?http://h/a.jpg", true);
         check("", "http://h.jpg/a", true);
         check("application/octet-stream", "http://h/a.WEBP", true);
-        check("image", "http://h/a", false);
+        check("image", "http://h/a", true);
+        check("jpg", "http://h/a", false);
         check("", "http://h/a", false);
         check("", "", false);
         check("图", "图", false);

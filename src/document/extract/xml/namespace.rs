@@ -17,6 +17,10 @@ pub(super) enum Namespace {
     Content,
     WebFeeds,
     Podcast,
+    /// Google's feeds of products.
+    Products,
+    /// Google's data feeds, Blogger's among them.
+    GoogleData,
     Rdf,
     /// The image extension of sitemaps.
     SitemapImage,
@@ -29,7 +33,7 @@ pub(super) enum Namespace {
 }
 
 /// URIs without their scheme and what they end in, in lower case: publishers are careless with those.
-const URIS: [(&str, Namespace); 32] = [
+const URIS: [(&str, Namespace); 34] = [
     ("www.w3.org/2005/atom", Namespace::Atom),
     ("purl.org/atom/ns", Namespace::Atom),
     ("purl.org/rss/1.0", Namespace::Rss),
@@ -55,6 +59,8 @@ const URIS: [(&str, Namespace); 32] = [
     ("webfeeds.org/rss/1.0", Namespace::WebFeeds),
     ("podcastindex.org/namespace/1.0", Namespace::Podcast),
     ("github.com/podcastindex-org/podcast-namespace/blob/main/docs/1.0.md", Namespace::Podcast),
+    ("base.google.com/ns/1.0", Namespace::Products),
+    ("schemas.google.com/g/2005", Namespace::GoogleData),
     ("www.w3.org/1999/02/22-rdf-syntax-ns", Namespace::Rdf),
     ("www.google.com/schemas/sitemap-image/1.1", Namespace::SitemapImage),
     ("www.google.com/schemas/sitemap-video/1.1", Namespace::SitemapVideo),
@@ -65,7 +71,7 @@ const URIS: [(&str, Namespace); 32] = [
 ];
 
 /// What a prefix means where nobody declares it.
-const PREFIXES: [(&str, Namespace); 16] = [
+const PREFIXES: [(&str, Namespace); 18] = [
     ("atom", Namespace::Atom),
     ("atom10", Namespace::Atom),
     ("a10", Namespace::Atom),
@@ -76,6 +82,8 @@ const PREFIXES: [(&str, Namespace); 16] = [
     ("excerpt", Namespace::Content),
     ("webfeeds", Namespace::WebFeeds),
     ("podcast", Namespace::Podcast),
+    ("g", Namespace::Products),
+    ("gd", Namespace::GoogleData),
     ("rdf", Namespace::Rdf),
     ("image", Namespace::SitemapImage),
     ("video", Namespace::SitemapVideo),
