@@ -20,9 +20,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use url::Url;
 
 use crate::config::layers::Layers;
 use crate::config::sources::Sources;
+use crate::digest::Digest;
 
 /// All settings, section by section as in `config/imgkeep.toml`, which also holds the defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -133,6 +135,21 @@ pub struct Fetch {
     /// URLs with `{url}` in them.
     #[serde(deserialize_with = "value::proxies")]
     pub proxies: Vec<String>,
+    /// The site that the documents are from; absolute, http or https.
+    #[serde(deserialize_with = "value::optional_url")]
+    pub site: Option<Url>,
+    /// Bytes a second for all downloads together; 0 for no cap.
+    #[serde(deserialize_with = "value::bandwidth")]
+    pub bandwidth: u64,
+    /// So many unrelated URLs of a host with the same bytes are one placeholder; 0 for never.
+    #[serde(deserialize_with = "value::placeholder_urls")]
+    pub placeholder_urls: usize,
+    /// Placeholders by their SHA-256.
+    #[serde(deserialize_with = "value::digests")]
+    pub placeholders: Vec<Digest>,
+    /// Images that are no placeholders, by their SHA-256.
+    #[serde(deserialize_with = "value::digests")]
+    pub genuine: Vec<Digest>,
     /// Exempted from the address guard, exactly these.
     #[serde(deserialize_with = "value::networks")]
     pub allow_networks: Vec<IpNet>,

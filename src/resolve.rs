@@ -8,6 +8,7 @@ use crate::blob::BlobName;
 use crate::document::escape::Escapes;
 use crate::document::extract::Found;
 use crate::document::reference::Reference;
+use crate::document::referrer::Policy;
 use crate::document::span::Span;
 use crate::media::MediaType;
 use crate::origin::OriginUrl;
@@ -43,6 +44,8 @@ pub struct Resolved {
     pub kept: Vec<Link>,
     /// Whether relative references lead to another server (`<base href>`).
     pub remote_base: bool,
+    /// Where the document is published, if it says so.
+    pub page: Option<Url>,
 }
 
 /// A reference to an image on somebody's server.
@@ -54,6 +57,8 @@ pub struct Remote {
     pub origin: OriginUrl,
     /// The wrappers, outermost first.
     pub wrappers: Vec<Layer>,
+    /// The referrer policy of its element or page, if it has one.
+    pub policy: Option<Policy>,
     /// Whether it is a link that leads to an image rather than an image shown.
     pub link: bool,
     /// Whether it is wanted; if not, it is left as it is.
@@ -87,7 +92,9 @@ impl Resolver {
     pub fn resolve(&self, found: Found, ours: &dyn Fn(&str, BlobName) -> bool) -> Resolved {
         let base = found.base.as_deref().and_then(|base| Url::parse(base).ok());
         let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
-        let mut resolved = Resolved { remote_base: base.is_some(), ..Resolved::default() };
+        let page = found.page.as_deref().and_then(|page| Url::parse(page).ok()).or_else(|| base.clone());
+        let page = page.filter(|page| matches!(page.scheme(), "http" | "https"));
+        let mut resolved = Resolved { remote_base: base.is_some(), page, ..Resolved::default() };
         // What the last of `resolved.remote` was made of: a post's cover is often its first image, too.
         let mut last = String::new();
         for mut reference in found.references {
@@ -123,6 +130,10 @@ impl Resolver {
             .remote
             .dedup_by(|later, earlier| later.reference.span.start() < earlier.reference.span.end());
         resolved.kept.sort_by_key(|link| link.span);
+        for remote in &mut resolved.remote {
+            let own = found.policies.binary_search_by_key(&remote.reference.span, |(span, _)| *span);
+            remote.policy = own.map(|at| found.policies[at].1).ok().or(found.policy);
+        }
         resolved
     }
 
@@ -145,7 +156,7 @@ impl Resolver {
         }
         let Ok(unwrapped) = self.families.unwrap_with_base(text, base) else { return Named::Nothing };
         let (origin, wrappers) = (unwrapped.origin, unwrapped.layers);
-        let mut remote = Remote { reference, origin, wrappers, link: false, wanted: true };
+        let mut remote = Remote { reference, origin, wrappers, policy: None, link: false, wanted: true };
         remote.wanted = self.wants(&remote);
         Named::Remote(remote)
     }

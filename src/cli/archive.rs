@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// Archive all references, or only those behind a proxy.
     #[arg(long, value_name = "SCOPE")]
     scope: Option<ScopeName>,
+    /// Ask again for images that nobody gave, also those whose time has not come.
+    #[arg(long)]
+    retry: bool,
     /// How documents point at kept images: `relative`, or a prefix such as `/images/`.
     #[arg(long, value_name = "relative|PREFIX")]
     link: Option<String>,
@@ -63,7 +66,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         Some(ScopeName::Proxied) => reader.resolver.scope = Scope::Proxied,
         None => {}
     }
-    let options = Options { diffs: arguments.diff, ..options(config, link, !arguments.no_rewrite)? };
+    let options = Options {
+        diffs: arguments.diff,
+        retry: arguments.retry,
+        ..options(config, link, !arguments.no_rewrite)?
+    };
     let (stdin, paths) = setup::split_stdin(&arguments.paths);
     if stdin && (!paths.is_empty() || arguments.dry_run || arguments.diff) {
         return Err(UsageError::because(
@@ -140,6 +147,8 @@ pub(super) fn options(config: &Config, link: LinkStyle, rewrite: bool) -> Result
         limits: config.media_limits(),
         keep_mtime: config.rewrite.keep_mtime,
         fetch: config.fetch_options()?,
+        ladder: config.ladder_options(),
+        retry: false,
         diffs: false,
     })
 }

@@ -1,12 +1,14 @@
 //! Hands each module its own options.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 
 use crate::config::{Config, Error, Scope, Source};
 use crate::crawl;
 use crate::document::extract::Rules;
-use crate::fetch::{self, source};
+use crate::fetch;
 use crate::files::replace;
+use crate::ladder::{self, placeholder};
 use crate::media;
 use crate::ops::Reader;
 use crate::origin::proxy::Families;
@@ -63,8 +65,7 @@ impl Config {
             idle_timeout: fetch.idle_timeout,
             max_bytes: fetch.max_bytes,
             retries: fetch.retries,
-            sources: fetch.sources.iter().map(|source| (*source).into()).collect(),
-            proxies: fetch.proxies.clone(),
+            bandwidth: NonZeroU64::new(fetch.bandwidth),
             allow_networks: fetch.allow_networks.clone(),
             deny_networks: fetch.deny_networks.clone(),
             connect_to: fetch.connect_to.clone().into_iter().collect::<HashMap<_, _>>(),
@@ -73,6 +74,22 @@ impl Config {
             user_agent: fetch.user_agent.clone(),
             ..fetch::Options::default()
         })
+    }
+
+    /// Whom to ask for images.
+    #[must_use]
+    pub fn ladder_options(&self) -> ladder::Options {
+        let fetch = &self.fetch;
+        ladder::Options {
+            sources: fetch.sources.iter().map(|source| (*source).into()).collect(),
+            proxies: fetch.proxies.clone(),
+            site: fetch.site.clone(),
+            placeholders: placeholder::Options {
+                urls: fetch.placeholder_urls,
+                known: fetch.placeholders.clone(),
+                genuine: fetch.genuine.clone(),
+            },
+        }
     }
 
     /// How documents are replaced.
@@ -88,7 +105,7 @@ impl Config {
     }
 }
 
-impl From<Source> for source::Kind {
+impl From<Source> for ladder::Kind {
     fn from(source: Source) -> Self {
         match source {
             Source::Origin => Self::Origin,

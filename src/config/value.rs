@@ -14,6 +14,7 @@ use url::{Host, Url};
 
 use crate::config::judge::{list, one, table};
 use crate::config::{Scope, Source, size};
+use crate::digest::Digest;
 
 pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     one(deserializer, "true or false", Value::as_bool)
@@ -38,6 +39,31 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
             value => whole(value, 0..=i64::MAX)?,
         };
         (bytes > 0).then_some(bytes)
+    })
+}
+
+/// A size, or 0 where that means none.
+pub(super) fn bandwidth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    one(deserializer, "a size, such as \"2MiB\", or 0", |value| match value {
+        Value::String(text) => size::parse(text),
+        value => whole(value, 0..=i64::MAX),
+    })
+}
+
+pub(super) fn placeholder_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    one(deserializer, "a whole number from 2 to 1000, or 0", |value| {
+        whole(value, 0..=1000).filter(|number| *number != 1).and_then(|number| usize::try_from(number).ok())
+    })
+}
+
+pub(super) fn digests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Digest>, D::Error> {
+    list(deserializer, "SHA-256 digests of 64 hex digits", |text| text.parse().ok())
+}
+
+pub(super) fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    one(deserializer, "an http(s) URL or \"\"", |value| match value.as_str()? {
+        "" => Some(None),
+        text => web_url(text).map(Some),
     })
 }
 

@@ -3,6 +3,8 @@
 
 use crate::document::DocumentKind;
 use crate::document::reference::Reference;
+use crate::document::referrer::Policy;
+use crate::document::span::Span;
 
 mod candidate;
 pub mod css;
@@ -31,6 +33,12 @@ pub struct Found {
     pub links: Vec<Reference>,
     /// The document's `<base href>`, as written there, if it has one.
     pub base: Option<String>,
+    /// Where the document says that it is published: `<link rel=canonical>`.
+    pub page: Option<String>,
+    /// The referrer policy of the whole page.
+    pub policy: Option<Policy>,
+    /// The referrer policies of single references, by where they stand; sorted.
+    pub policies: Vec<(Span, Policy)>,
 }
 
 /// Finds every reference in `bytes`. Never fails: what is malformed holds no reference, and the rest is read on.
@@ -46,5 +54,6 @@ pub fn find(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
         list.sort_by_key(|reference| reference.span);
         list.dedup_by(|later, earlier| later.span.start() < earlier.span.end());
     }
+    found.policies.sort_by_key(|(span, _)| *span);
     found
 }

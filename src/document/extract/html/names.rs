@@ -171,6 +171,8 @@ pub(super) enum Key {
     /// `lowsrc` and `dynsrc`: an image, on `img` only.
     OldSrc,
     Poster,
+    /// What to tell of the page to the server of the image.
+    ReferrerPolicy,
     Rel,
     Src,
     Srcset,
@@ -196,7 +198,7 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 113> = Names::new([
+static ATTRIBUTES: Names<Key, 114> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
@@ -210,6 +212,7 @@ static ATTRIBUTES: Names<Key, 113> = Names::new([
     ("name", Key::MetaName),
     ("poster", Key::Poster),
     ("property", Key::MetaName),
+    ("referrerpolicy", Key::ReferrerPolicy),
     ("rel", Key::Rel),
     ("src", Key::Src),
     ("srcset", Key::Srcset),
