@@ -92,9 +92,7 @@ pub async fn archive(
     progress.start(entries.len());
     let (sender, receiver) = mpsc::channel(64);
     let reading = read_in_background(Arc::clone(&reader), Arc::clone(&archive), entries, sender);
-    let run = Run::start("archive");
-    let has_wanted = archive.catalog.has_wanted()?;
-    let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, has_wanted, progress });
+    let shared = Shared::new(reader, archive, fetcher, options, progress)?;
     let mut unmasked = recall::unfinished(&shared)?;
     let (mut report, found) = Loop::new(Arc::clone(&shared), report)?.run(receiver).await?;
     reading.await.context("the reading thread stopped")?;
@@ -126,10 +124,7 @@ pub(super) async fn archive_resolved(
     sender.send(Reading::Document(Box::new(read))).await.context("the loop stopped")?;
     drop(sender);
     let options = Options { rewrite: false, ..options };
-    let run = Run::start("archive");
-    let plan = plan_key(&reader, &options);
-    let has_wanted = archive.catalog.has_wanted()?;
-    let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, has_wanted, progress });
+    let shared = Shared::new(reader, archive, fetcher, options, progress)?;
     let (mut report, _) = Loop::new(shared, Report::looked_at(1))?.run(receiver).await?;
     report.elapsed = started.elapsed();
     Ok(report)
@@ -145,10 +140,26 @@ struct Shared {
     plan: [u8; 8],
     /// Whether the catalog may have to forget that a document wants an image.
     has_wanted: bool,
+    /// What anybody said before, in milliseconds since 1970, counts for nothing.
+    since: i64,
     progress: Arc<Progress>,
 }
 
 impl Shared {
+    fn new(
+        reader: Arc<Reader>,
+        archive: Arc<Archive>,
+        fetcher: Arc<Fetcher>,
+        options: Options,
+        progress: Arc<Progress>,
+    ) -> Result<Arc<Self>> {
+        let plan = plan_key(&reader, &options);
+        let has_wanted = archive.catalog.has_wanted()?;
+        let since = if options.retry { now() } else { 0 };
+        let run = Run::start("archive");
+        Ok(Arc::new(Self { reader, archive, fetcher, options, run, plan, has_wanted, since, progress }))
+    }
+
     /// What answers are judged by.
     fn policy(&self) -> Policy<'_> {
         let Options { fetch, ladder, limits, .. } = &self.options;

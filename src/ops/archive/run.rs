@@ -19,7 +19,7 @@ use crate::ops::archive::download::{self, Ended, Job, Then, TryError};
 use crate::ops::archive::keep::{self, Batch, Document, Done, Keeper};
 use crate::ops::archive::reading::{Read, Reading, read};
 use crate::ops::archive::recall::Unmasked;
-use crate::ops::archive::{DocumentFailure, Report, Shared, now};
+use crate::ops::archive::{DocumentFailure, Report, Shared};
 
 /// Documents and references that wait for images at a time.
 const WINDOW_DOCUMENTS: usize = 2_000;
@@ -51,8 +51,6 @@ pub(super) struct Loop {
     /// Origins that nobody gave in this run: asked once a run. The index is that of `report.failures`.
     failed: HashMap<OriginKey, usize>,
     asking: Asking,
-    /// What was said before counts for nothing.
-    since: i64,
     batch: Batch,
     batch_since: Option<Instant>,
     keeper: Keeper,
@@ -66,7 +64,6 @@ impl Loop {
         Ok(Self {
             pace,
             asking: Asking::new(&shared)?,
-            since: if shared.options.retry { now() } else { 0 },
             waiting: HashMap::new(),
             next_waiting: 0,
             references: 0,
@@ -223,7 +220,7 @@ impl Loop {
     /// Asks whoever is next, or gives up.
     fn go_on(&mut self, mut job: Job) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        while !job.seek(self.asking.hosts(), shared.policy(), self.since) {
+        while !job.seek(self.asking.hosts(), shared.policy(), shared.since) {
             let others = self.asking.others(job.key);
             if others.is_empty() {
                 self.shared.progress.failed();
