@@ -59,8 +59,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut reader = setup::reader(config)?;
     reader.link = link.clone();
     match arguments.scope {
-        Some(ScopeName::All) => reader.resolver.scope = Scope::All,
-        Some(ScopeName::Proxied) => reader.resolver.scope = Scope::Proxied,
+        Some(ScopeName::All) => reader.rules.set_scope(Scope::All),
+        Some(ScopeName::Proxied) => reader.rules.set_scope(Scope::Proxied),
         None => {}
     }
     let options = Options { diffs: arguments.diff, ..options(config, link, !arguments.no_rewrite)? };

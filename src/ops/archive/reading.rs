@@ -53,11 +53,9 @@ pub(super) struct Target {
 /// What the outcome for an unchanged document depends on besides its bytes.
 pub(super) fn plan_key(reader: &Reader, options: &Options) -> [u8; 8] {
     let text = format!(
-        "{} {:?} {:?} {:?} {:?} {}",
+        "{} {:?} {:?} {}",
         env!("CARGO_PKG_VERSION"),
-        reader.rules,
-        reader.resolver.scope,
-        reader.resolver.exclude_hosts,
+        reader.rules.fingerprint(),
         reader.resolver.families.fingerprint(),
         options.rewrite,
     );
