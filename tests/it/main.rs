@@ -13,6 +13,8 @@ mod rules;
 #[cfg(test)]
 mod scan;
 #[cfg(test)]
+mod stop;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod support_itself;
