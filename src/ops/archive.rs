@@ -89,7 +89,7 @@ pub async fn archive(
     progress: Arc<Progress>,
 ) -> Result<Report> {
     let started = Instant::now();
-    let plan = plan_key(&reader, &options);
+    let plan = plan_key(&reader, options.rewrite);
     let (entries, report) = unchanged(&archive, entries, &known, plan);
     drop(known);
     progress.start(entries.len());
@@ -101,6 +101,15 @@ pub async fn archive(
     reading.await.context("the reading thread stopped")?;
     report.elapsed = started.elapsed();
     Ok(report)
+}
+
+/// The documents that a run would have to open: all but those that an earlier one left with nothing to do.
+///
+/// # Errors
+/// When the catalog fails.
+pub fn unfinished(reader: &Reader, archive: &Archive, entries: Vec<Entry>) -> Result<Vec<Entry>> {
+    let known = archive.catalog.documents()?;
+    Ok(unchanged(archive, entries, &known, plan_key(reader, true)).0)
 }
 
 /// Archives the images of a document that is no file. Nothing is rewritten or remembered of it.
@@ -123,7 +132,7 @@ pub(super) async fn archive_resolved(
     drop(sender);
     let options = Options { rewrite: false, ..options };
     let run = Run::start("archive");
-    let plan = plan_key(&reader, &options);
+    let plan = plan_key(&reader, options.rewrite);
     let shared = Arc::new(Shared { reader, archive, fetcher, options, run, plan, progress });
     let mut report = Loop::new(shared, Report::looked_at(1)).run(receiver).await?;
     report.elapsed = started.elapsed();
