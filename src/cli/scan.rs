@@ -23,7 +23,7 @@ mod table;
 #[command(after_help = "Examples:
   imgkeep scan posts/ --format json | jq -r .origin | sort -u
   imgkeep scan posts/ --summary
-  imgkeep scan posts/ --remote      after `archive`, or as a check in CI: exit code 3 if anything is left")]
+  imgkeep scan posts/ --remote      is a post left that shows a remote image?")]
 pub(super) struct Arguments {
     /// Documents, folders of documents, or `-` for stdin.
     #[arg(required = true, value_name = "PATH")]
@@ -34,10 +34,7 @@ pub(super) struct Arguments {
     /// With `--summary`: every host, not only the most frequent.
     #[arg(long, requires = "summary")]
     all: bool,
-    /// List what is remote still after `archive`, and exit with code 3 if anything is.
-    ///
-    /// A document that `archive` left with nothing to do counts as done, so that links which turned out to
-    /// lead to no image are no reason to fail.
+    /// List only what `archive` left to do, and exit with code 3 if there is anything.
     #[arg(long)]
     remote: bool,
 }

@@ -151,3 +151,15 @@ fn the_place_of_a_mistake_is_the_file() {
     let Error::Value { place: Place::File { path, .. }, .. } = error else { panic!("{error}") };
     assert_eq!(path.file_name(), Some(Path::new("imgkeep.toml").as_os_str()));
 }
+
+#[test]
+fn the_example_in_the_shipped_file_is_one() {
+    let shipped = include_str!("../../config/imgkeep.toml");
+    let lines =
+        shipped.lines().skip_while(|line| *line != "#   [[overrides]]").take_while(|line| *line != "#");
+    let example: String =
+        lines.map(|line| format!("{}\n", line.trim_start_matches('#').trim_start())).collect();
+    let config = load_file(&example).unwrap();
+    assert_eq!(config.overrides[0].keys, ["scope", "attributes"]);
+    assert_eq!(config.overrides[0].files, ["old/**/*.html", "drafts/"]);
+}

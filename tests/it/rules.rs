@@ -121,3 +121,36 @@ fn a_changed_rule_is_noticed_in_documents_that_did_not_change() {
     assert_eq!(archived(&third), nothing);
     assert_eq!(archived(""), (1.into(), 1.into()));
 }
+
+/// A block of the README between two fences, the first line of which starts so.
+fn readme(start: &str) -> &'static str {
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```").skip(1).step_by(2).find(|block| block.contains(start));
+    let block = block.unwrap_or_else(|| panic!("`{start}` is in no block of the README"));
+    block.split_once('\n').map_or("", |(_, block)| block)
+}
+
+#[test]
+fn the_readme_shows_what_a_scan_says() {
+    let notes = [
+        ("posts/notes/in-the-garden.md", include_str!("../../src/demo/posts/notes/in-the-garden.md")),
+        ("posts/notes/what-is-left.md", include_str!("../../src/demo/posts/notes/what-is-left.md")),
+    ];
+    let test = notes.into_iter().fold(Test::new(), |test, (path, text)| test.document(path, text));
+    let outcome = test.run("scan posts/notes").expect_code(0);
+    let said = format!("$ imgkeep scan posts/notes\n{}{}", outcome.stdout, outcome.stderr);
+    assert_eq!(readme("$ imgkeep scan posts/notes"), said);
+}
+
+#[test]
+fn the_rules_of_the_readme_do_what_it_says() {
+    let page = "<gallery-item data-big=http://a.example/1></gallery-item>\n\
+                <img src=http://b.mine.example/2>\n\
+                <img src=https://wsrv.nl/?url=http://b.mine.example/3>\n";
+    let test = Test::new()
+        .document("imgkeep.toml", readme("[[overrides]]"))
+        .document("a.html", page)
+        .document("old/deep/a.html", page);
+    assert_eq!(origins(&test, "a.html"), ["http://a.example/1"]);
+    assert_eq!(origins(&test, "old"), ["http://b.mine.example/3"]);
+}
