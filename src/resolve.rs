@@ -26,7 +26,8 @@ pub enum Scope {
 /// Which remote references are wanted; all others are left as they are. The empty lists want them all.
 ///
 /// Hosts are in the URL Standard's form, and `*.` before one stands for every host below it. A reference has
-/// two: the origin's, and the one that its wrapper is asked at; either counts. Its families are those of all its wrappers.
+/// two: the origin's, and the one that its wrapper is asked at; either counts. Its families are those of all
+/// its wrappers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Wanted {
     /// All, or those behind a wrapper.

@@ -110,11 +110,15 @@ fn summarise(context: &Context, arguments: &Arguments) -> Result<(Tally, Exit)> 
     })?;
     let most = if arguments.all { usize::MAX } else { table::HOSTS };
     let mut out = io::stdout().lock();
-    match context.format {
-        Format::Human => table::human(&all, most, &mut out)?,
-        Format::Json => print::json(&table::json(&all, most), &mut out)?,
+    let written = match context.format {
+        Format::Human => table::human(&all, most, &mut out).map_err(Into::into),
+        Format::Json => print::json(&table::json(&all, most), &mut out),
+    };
+    match written {
+        // The outcome does not depend on who reads the numbers.
+        Err(error) if !exit::is_broken_pipe(&error) => Err(error),
+        _ => Ok(outcome),
     }
-    Ok(outcome)
 }
 
 /// Calls `look` for each document with the references that are asked for, and `take` with what came of it, in order.

@@ -183,7 +183,14 @@ fn a_reader_that_goes_away_is_no_error_but_what_it_saw_counts() {
     let documents = (0..200).fold(Test::new(), |test, number| {
         test.document(&format!("posts/{number}.md"), "![](http://cdn.example/a.png)\n".repeat(100))
     });
-    for (words, code) in [("scan posts", 0), ("scan posts --format json", 0), ("scan posts --remote", 3)] {
+    for (words, code) in [
+        ("scan posts -q", 0),
+        ("scan posts -q --format json", 0),
+        ("scan posts -q --summary", 0),
+        ("scan posts -q --remote", 3),
+        ("scan posts -q --remote --summary", 3),
+        ("scan posts -q --remote --summary --set references.include_hosts=other.example", 0),
+    ] {
         let mut run = documents.command(words).spawn().unwrap();
         drop(run.stdout.take());
         drop(run.stdin.take());

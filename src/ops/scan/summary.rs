@@ -1,8 +1,8 @@
 //! References in sums: how many there are, to how many origins, in how many documents, by what they are.
 //!
 //! Takes little memory however many there are. Origins are told apart by 64 bits of a hash; once there are
-//! more than [`MOST_ORIGINS`] to remember, the largest groups remember a sample and estimate their number
-//! from it. Hosts that come after the first [`MOST_HOSTS`] are counted as one.
+//! more than `MOST_ORIGINS` to remember, the largest groups remember a sample and estimate their number
+//! from it. Hosts that come after the first `MOST_HOSTS` are counted as one.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
