@@ -17,10 +17,21 @@ pub mod srcset;
 /// What the user adds to the built-in lists. Names are compared without regard to ASCII case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rules {
-    /// More HTML attributes that hold an image URL.
+    /// More HTML attributes that hold an image URL, on whatever element.
     pub attributes: Vec<String>,
+    /// More HTML attributes that hold one on a certain element.
+    pub elements: Vec<ElementAttribute>,
     /// More front-matter keys; a dotted path names a nested key.
     pub front_matter_keys: Vec<String>,
+}
+
+/// An attribute on one kind of element; users write `element[attribute]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ElementAttribute {
+    /// The element's name.
+    pub element: String,
+    /// The attribute's name.
+    pub attribute: String,
 }
 
 /// What one document holds.

@@ -86,7 +86,7 @@ pub async fn archive(
     progress: Arc<Progress>,
 ) -> Result<Report> {
     let started = Instant::now();
-    let plan = plan_key(&reader, &options);
+    let plan = plan_key(&reader, options.rewrite);
     let (entries, report) = unchanged(&archive, entries, &known, plan);
     drop(known);
     progress.start(entries.len());
@@ -102,6 +102,15 @@ pub async fn archive(
     }
     report.elapsed = started.elapsed();
     Ok(report)
+}
+
+/// The documents that a run would have to open: all but those that an earlier one left with nothing to do.
+///
+/// # Errors
+/// When the catalog fails.
+pub fn unfinished(reader: &Reader, archive: &Archive, entries: Vec<Entry>) -> Result<Vec<Entry>> {
+    let known = archive.catalog.documents()?;
+    Ok(unchanged(archive, entries, &known, plan_key(reader, true)).0)
 }
 
 /// Archives the images of a document that is no file. Nothing is rewritten or remembered of it.
@@ -153,7 +162,7 @@ impl Shared {
         options: Options,
         progress: Arc<Progress>,
     ) -> Result<Arc<Self>> {
-        let plan = plan_key(&reader, &options);
+        let plan = plan_key(&reader, options.rewrite);
         let has_wanted = archive.catalog.has_wanted()?;
         let since = if options.retry { now() } else { 0 };
         let run = Run::start("archive");

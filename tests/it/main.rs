@@ -9,7 +9,11 @@ mod crash;
 #[cfg(test)]
 mod front_door;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod scan;
+#[cfg(test)]
+mod stop;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
