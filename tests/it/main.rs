@@ -7,7 +7,11 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod front_door;
+#[cfg(test)]
+mod ladder;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
