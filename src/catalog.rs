@@ -25,13 +25,14 @@ use crate::origin::OriginUrl;
 
 mod edits;
 pub mod journal;
+pub mod memory;
+mod migrate;
 mod record;
 mod report;
 pub mod row;
 
-const SCHEMA: &str = include_str!("catalog/schema.sql");
-/// `PRAGMA user_version` of the schema above.
-const VERSION: i64 = 1;
+/// `PRAGMA user_version` of the newest script in `catalog/schema`.
+const VERSION: i64 = 2;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
 
@@ -103,7 +104,8 @@ fn path_hash(path: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The first 16 bytes of the SHA-256 of an origin URL: what the catalog finds it by.
+/// The first 16 bytes of the SHA-256 of an origin URL: what the catalog finds it by. http and https are one
+/// where neither names a port: one server has one image at one path, however it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OriginKey([u8; 16]);
 
@@ -117,11 +119,25 @@ impl Run {
     }
 }
 
+/// `//host/path` of a URL on its scheme's usual port; any other as it is.
+fn without_scheme(url: &str) -> &str {
+    let Some(rest) = url.strip_prefix("http:").or(url.strip_prefix("https:")) else { return url };
+    let Some(behind) = rest.strip_prefix("//") else { return url };
+    let authority = behind.split(['/', '?', '#']).next().unwrap_or(behind);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let port = host.rsplit(']').next().unwrap_or(host);
+    if port.contains(':') { url } else { rest }
+}
+
 impl OriginKey {
     /// The key of `origin`.
     #[must_use]
     pub fn of(origin: &OriginUrl) -> Self {
-        let digest = Digest::of(origin.as_str().as_bytes());
+        Self::of_text(origin.as_str())
+    }
+
+    fn of_text(url: &str) -> Self {
+        let digest = Digest::of(without_scheme(url).as_bytes());
         Self(digest.as_bytes()[..16].try_into().expect("a digest has 32 bytes"))
     }
 }
@@ -172,10 +188,7 @@ impl Catalog {
         let mut writer = self.writer();
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been first.
-        if transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? < VERSION {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
+        migrate::migrate(&transaction)?;
         transaction.commit()
     }
 
@@ -187,9 +200,10 @@ impl Catalog {
         if batch.is_empty() {
             return Ok(());
         }
-        if !batch.snapshots.is_empty() || !batch.rewrites.is_empty() {
+        if batch.is_journaled() {
             let lines = batch.snapshots.iter().map(LineRef::Snapshot);
             let lines = lines.chain(batch.rewrites.iter().map(LineRef::Rewrite));
+            let lines = lines.chain(batch.placeholders.iter().map(LineRef::Placeholder));
             let mut journal = run.journal.lock().expect("no holder of the journal panics");
             match &mut *journal {
                 Some(journal) => journal.append(lines)?,

@@ -89,6 +89,12 @@ impl Entry {
         }
     }
 
+    /// Whether it is no file, as [`Self::unnamed`] makes it.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
+
     /// The name of the file itself, which lies in `folder`.
     #[must_use]
     pub fn file_name(&self) -> &OsStr {
@@ -300,7 +306,11 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-fn patterns(patterns: &[String]) -> Result<Gitignore, Error> {
+/// `patterns` as in a `.gitignore`, for paths that are relative to its folder.
+///
+/// # Errors
+/// `Pattern` if one is malformed.
+pub fn patterns(patterns: &[String]) -> Result<Gitignore, Error> {
     let mut builder = GitignoreBuilder::new("");
     let failed = |pattern: &str| {
         let pattern = pattern.to_owned();

@@ -3,12 +3,14 @@
 //! Pure: bytes and values in, values out. No disk, network, clock or waiting.
 //! Documents are bytes in any ASCII-compatible encoding; nothing here needs UTF-8.
 
+pub mod date;
 pub mod decoded;
 pub mod diff;
 pub mod escape;
 pub mod extract;
 pub mod json;
 pub mod reference;
+pub mod referrer;
 pub mod shadow;
 pub mod span;
 pub mod splice;

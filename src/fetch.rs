@@ -2,7 +2,7 @@
 //!
 //! [`Fetcher`] follows redirects itself, so that each hop passes the [`guard`] anew, and hands out the body
 //! of the final 200 chunk by chunk within the limits of size and time. Nothing here repeats or spaces
-//! requests: [`source`] says whom to ask, [`pace`] how often, [`retry`] when again; the caller puts them
+//! requests: [`ladder`] says whom to ask, [`pace`] how often, [`retry`] when again; the caller puts them
 //! together. Environment proxies and cookies are never used. What the bytes are is for others to judge.
 
 pub mod address;
@@ -18,7 +18,7 @@ mod reason;
 mod resolve;
 pub mod retry;
 mod route;
-pub mod source;
+mod throttle;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -35,6 +35,7 @@ use error::shortened;
 use guard::{Guard, Refusal};
 use resolve::Resolver;
 use route::Routes;
+use throttle::Throttle;
 
 pub use answer::{Answer, Received};
 pub use client::SetupError;
@@ -50,6 +51,7 @@ pub struct Fetcher {
     routes: Routes,
     resolver: Resolver,
     clients: Clients,
+    throttle: Throttle,
 }
 
 /// What a request says besides what every request says.
@@ -57,6 +59,20 @@ pub struct Fetcher {
 pub struct Headers {
     /// Sent without fragment and credentials, and not over http when it is https itself.
     pub referer: Option<Url>,
+    /// Whether only the head of the answer is wanted (RFC 9110 section 9.3.2).
+    pub head_only: bool,
+    /// Validators of a copy that is had already, as [`Received`] has them: the answer is status 304, an
+    /// [`Error::Status`], if they still hold (RFC 9110 section 13.1).
+    pub had: Option<Validators>,
+}
+
+/// What tells whether a copy is still the newest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// `ETag`, quotes included.
+    pub etag: Option<String>,
+    /// `Last-Modified`.
+    pub last_modified: Option<String>,
 }
 
 impl Fetcher {
@@ -66,9 +82,6 @@ impl Fetcher {
     /// An option that cannot be used.
     pub fn new(options: Options) -> Result<Self, SetupError> {
         let routes = Routes::new(&options.connect_to).map_err(|host| SetupError::Host { host })?;
-        if let Some(template) = options.proxies.iter().find(|template| !source::is_template(template)) {
-            return Err(SetupError::Proxy { template: template.clone() });
-        }
         let entry = |(host, answers): (&String, &Vec<IpAddr>)| {
             let name = route::host(host).ok_or_else(|| SetupError::Host { host: host.clone() })?;
             Ok((name, answers.clone()))
@@ -82,7 +95,8 @@ impl Fetcher {
         });
         let resolver = Resolver { guard: guard.clone(), table: Arc::new(table), lookup: resolve::system() };
         let clients = Clients::new(&options, resolver.clone(), routes.targets())?;
-        Ok(Self { options, guard, routes, resolver, clients })
+        let throttle = Throttle::new(options.bandwidth);
+        Ok(Self { options, guard, routes, resolver, clients, throttle })
     }
 
     /// Asks for `url` and follows where it leads. The answer is always a 200.
@@ -90,6 +104,19 @@ impl Fetcher {
     /// # Errors
     /// Any [`Error`] but those that only a body can make.
     pub async fn get(&self, url: &Url, headers: &Headers) -> Result<Answer, Error> {
+        self.get_noting(url, headers, &mut Vec::new()).await
+    }
+
+    /// The same; `passed` gets every URL that a redirect led to, whatever came of it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_noting(
+        &self,
+        url: &Url,
+        headers: &Headers,
+        passed: &mut Vec<Url>,
+    ) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.options.timeout;
         let mut url = url.clone();
         url.set_fragment(None);
@@ -98,7 +125,10 @@ impl Fetcher {
             let response = self.ask(&url, headers, hops.len(), deadline).await?;
             let Some(next) = next_hop(&response, &url)? else {
                 return match response.status() {
-                    StatusCode::OK => Answer::new(response, url, hops, Limits::new(&self.options, deadline)),
+                    StatusCode::OK => {
+                        let limits = Limits::new(&self.options, deadline);
+                        Answer::new(response, url, hops, limits, self.throttle.clone())
+                    }
                     status => Err(Error::Status { status, retry_after: retry::after(response.headers()) }),
                 };
             };
@@ -106,6 +136,7 @@ impl Fetcher {
             if hops.len() > self.options.max_redirects || hops.contains(&url) {
                 return Err(Error::Redirects { url: shortened(url.as_str()) });
             }
+            passed.push(url.clone());
         }
     }
 
@@ -128,7 +159,17 @@ impl Fetcher {
                 (self.clients.pinned(target, host.is_some()), sent, host)
             }
         };
-        let mut request = client.get(sent);
+        let mut request = if headers.head_only { client.head(sent) } else { client.get(sent) };
+        if let Some(had) = &headers.had {
+            let validators =
+                [(header::IF_NONE_MATCH, &had.etag), (header::IF_MODIFIED_SINCE, &had.last_modified)];
+            for (name, value) in validators {
+                // What a server sent as text with broken bytes is no validator any more.
+                let value = value.as_ref().and_then(|value| HeaderValue::from_str(value).ok());
+                request =
+                    value.into_iter().fold(request, |request, value| request.header(name.clone(), value));
+            }
+        }
         if let Some(host) = host {
             request = request.header(header::HOST, host);
         }

@@ -5,7 +5,7 @@
 //! 1. [`crawl`] finds documents on disk and reads their bytes;
 //! 2. [`document`] finds the references in those bytes, each with its exact span;
 //! 3. [`origin`] takes the proxy off a reference's URL and names the image itself;
-//! 4. [`fetch`] asks for the image, and never an address it must not ask;
+//! 4. [`ladder`] says whom to ask for it, and [`fetch`] asks, and never an address it must not ask;
 //! 5. [`media`] tells whether the answer is a whole, genuine image;
 //! 6. [`store`] keeps its bytes by their [`digest`];
 //! 7. [`catalog`] remembers what came from where, and what each document said before;
@@ -23,6 +23,7 @@ pub mod digest;
 pub mod document;
 pub mod fetch;
 pub mod files;
+pub mod ladder;
 pub mod media;
 pub mod ops;
 pub mod origin;

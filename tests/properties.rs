@@ -11,17 +11,17 @@ use imgkeep::document::splice::Patch;
 use imgkeep::media::MediaType;
 use imgkeep::ops::audit::remote_images;
 use imgkeep::origin::proxy::Families;
-use imgkeep::resolve::{Resolved, Resolver, Scope};
+use imgkeep::resolve::{Resolved, Resolver, Wanted};
 use imgkeep::rewrite::link::LinkStyle;
 use imgkeep::rewrite::{self, Planned, Standing, align};
 use proptest::prelude::*;
 
 fn resolver() -> Resolver {
-    Resolver { families: Families::builtin(), scope: Scope::All, exclude_hosts: Vec::new() }
+    Resolver { families: Families::builtin() }
 }
 
 fn look(resolver: &Resolver, bytes: &[u8], kind: DocumentKind) -> Resolved {
-    resolver.resolve(extract::find(bytes, kind, &Rules::default()), &|_, _| true)
+    resolver.resolve(extract::find(bytes, kind, &Rules::default()), &Wanted::default(), &|_, _| true)
 }
 
 /// Rewrites as `archive` would if every image were to be had.

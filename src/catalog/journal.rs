@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::row::{Rewrite, Snapshot};
+use crate::catalog::row::{Placeholder, Rewrite, Snapshot};
 use crate::files;
 use crate::files::folder::{self, Folder};
 
@@ -24,6 +24,8 @@ pub enum Line {
     Snapshot(Snapshot),
     /// What a document said before.
     Rewrite(Rewrite),
+    /// Bytes that were kept for an image and are none.
+    Placeholder(Placeholder),
 }
 
 /// The same, for writing.
@@ -34,6 +36,8 @@ pub enum LineRef<'a> {
     Snapshot(&'a Snapshot),
     /// See [`Line::Rewrite`].
     Rewrite(&'a Rewrite),
+    /// See [`Line::Placeholder`].
+    Placeholder(&'a Placeholder),
 }
 
 /// Appends to the log of one run.
@@ -118,6 +122,7 @@ mod tests {
             url: None,
             etag: None,
             last_modified: None,
+            attempts: Vec::new(),
         }
     }
 

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Transaction, params};
 
+use crate::catalog::OriginKey;
 use crate::catalog::edits;
-use crate::catalog::row::{Batch, Counts, Failure, Rewrite, Seen, Snapshot};
+use crate::catalog::row::{Attempt, Batch, Counts, Failure, Placeholder, Rewrite, Seen, Snapshot};
 use crate::digest::Digest;
+use crate::ladder::hosts::Host;
 
 /// One transaction; looks each row id up once.
 pub(super) struct Recorder<'a> {
@@ -24,6 +26,10 @@ impl<'a> Recorder<'a> {
         for snapshot in &batch.snapshots {
             self.snapshot(snapshot)?;
         }
+        // An origin whose copy was none fails from then on.
+        for placeholder in &batch.placeholders {
+            self.placeholder(placeholder)?;
+        }
         for failure in &batch.failures {
             self.failure(failure)?;
         }
@@ -32,6 +38,12 @@ impl<'a> Recorder<'a> {
         }
         for (path, seen) in &batch.seen {
             self.seen(path, seen)?;
+        }
+        for (path, origins) in &batch.wanted {
+            self.wanted(path, origins)?;
+        }
+        for (name, host) in &batch.hosts {
+            self.host(name, host)?;
         }
         Ok(())
     }
@@ -53,8 +65,8 @@ impl<'a> Recorder<'a> {
         let key = self.origin(&snapshot.origin)?;
         self.transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO snapshots (origin, taken, blob, source, url, etag, last_modified)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT OR REPLACE INTO snapshots (origin, taken, blob, source, url, etag, last_modified, attempts)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 key,
@@ -63,7 +75,8 @@ impl<'a> Recorder<'a> {
                 snapshot.source,
                 snapshot.url,
                 snapshot.etag,
-                snapshot.last_modified
+                snapshot.last_modified,
+                (!snapshot.attempts.is_empty()).then(|| json(&snapshot.attempts))
             ])?;
         self.transaction.prepare_cached("DELETE FROM failures WHERE origin = ?1")?.execute([key])?;
         Ok(())
@@ -71,8 +84,7 @@ impl<'a> Recorder<'a> {
 
     fn failure(&mut self, failure: &Failure) -> rusqlite::Result<()> {
         let key = self.origin(&failure.origin)?;
-        let attempts =
-            serde_json::to_string(&failure.attempts).expect("attempts are plain strings and numbers");
+        let attempts = json(&failure.attempts);
         self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO failures (origin, at, reason, detail, attempts)
@@ -82,9 +94,47 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
+    fn wanted(&self, path: &[u8], origins: &[OriginKey]) -> rusqlite::Result<()> {
+        let document = self.document(path)?;
+        self.transaction.prepare_cached("DELETE FROM wanted WHERE document = ?1")?.execute([document])?;
+        for origin in origins {
+            self.transaction
+                .prepare_cached("INSERT OR IGNORE INTO wanted (document, origin) VALUES (?1, ?2)")?
+                .execute(params![document, origin.0])?;
+        }
+        Ok(())
+    }
+
+    fn host(&self, name: &str, host: &Host) -> rusqlite::Result<()> {
+        let (reason, until) = host.closed.map(|(reason, until)| (reason.to_string(), until)).unzip();
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO hosts (name, failures, closings, reason, until, manner)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![name, host.failures, host.closings, reason, until, host.manner])?;
+        Ok(())
+    }
+
+    /// What was kept for the origins is no copy of them any more.
+    fn placeholder(&self, placeholder: &Placeholder) -> rusqlite::Result<()> {
+        let Placeholder { digest, host, at, origins } = placeholder;
+        self.transaction
+            .prepare_cached("INSERT OR IGNORE INTO placeholders (digest, host, at) VALUES (?1, ?2, ?3)")?
+            .execute(params![digest.as_bytes(), host, at])?;
+        for origin in origins {
+            self.transaction
+                .prepare_cached(
+                    "DELETE FROM snapshots WHERE origin = ?1 AND taken <= ?3
+                     AND blob = (SELECT id FROM blobs WHERE digest = ?2)",
+                )?
+                .execute(params![OriginKey::of_text(origin).0, digest.as_bytes(), at])?;
+        }
+        Ok(())
+    }
+
     fn origin(&self, url: &str) -> rusqlite::Result<[u8; 16]> {
-        let key: [u8; 16] =
-            Digest::of(url.as_bytes()).as_bytes()[..16].try_into().expect("a digest has 32 bytes");
+        let key = OriginKey::of_text(url).0;
         self.transaction
             .prepare_cached("INSERT INTO origins (key, url) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")?
             .execute(params![key, url])?;
@@ -181,4 +231,8 @@ impl<'a> Recorder<'a> {
         self.runs.insert(name.to_owned(), id);
         Ok(id)
     }
+}
+
+fn json(attempts: &[Attempt]) -> String {
+    serde_json::to_string(attempts).expect("attempts are plain strings and numbers")
 }

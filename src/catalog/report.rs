@@ -117,9 +117,7 @@ impl Catalog {
         )?;
         rows.into_iter()
             .map(|(failure, attempts)| {
-                let attempts = serde_json::from_str(&attempts).map_err(|error| {
-                    self.damaged(format!("the attempts for `{}`: {error}", failure.origin))
-                })?;
+                let attempts = self.attempts(&failure.origin, &attempts)?;
                 Ok(Failure { attempts, ..failure })
             })
             .collect()
@@ -156,10 +154,11 @@ impl Catalog {
         // Copies first: a rewrite may stand before the snapshot it relies on, in another run's journal.
         let snapshots = self.replay(|line| match line {
             Line::Snapshot(snapshot) => Some(Batch { snapshots: vec![snapshot], ..Batch::default() }),
+            Line::Placeholder(found) => Some(Batch { placeholders: vec![found], ..Batch::default() }),
             Line::Rewrite(_) => None,
         })?;
         let rewrites = self.replay(|line| match line {
-            Line::Snapshot(_) => None,
+            Line::Snapshot(_) | Line::Placeholder(_) => None,
             Line::Rewrite(rewrite) => Some(Batch { rewrites: vec![rewrite], ..Batch::default() }),
         })?;
         Ok(snapshots + rewrites)
@@ -172,6 +171,7 @@ impl Catalog {
         journal::read(&self.journal, |line| {
             let Some(picked) = pick(line) else { return Ok(()) };
             batch.snapshots.extend(picked.snapshots);
+            batch.placeholders.extend(picked.placeholders);
             batch.rewrites.extend(picked.rewrites);
             lines += 1;
             if lines % LINES == 0 {
@@ -183,7 +183,11 @@ impl Catalog {
         Ok(lines)
     }
 
-    fn query<T>(&self, sql: &str, row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, Error> {
+    pub(super) fn query<T>(
+        &self,
+        sql: &str,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Error> {
         let reader = self.reader();
         let mut query = reader.prepare_cached(sql).map_err(|source| self.sqlite(source))?;
         let rows = query.query_map([], row).and_then(Iterator::collect);

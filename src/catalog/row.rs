@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::blob::BlobName;
+use crate::catalog::OriginKey;
 use crate::digest::Digest;
+use crate::ladder::hosts::Host;
 
 /// What an origin gave at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Snapshot {
     pub etag: Option<String>,
     /// Validator (RFC 9110, section 8.8.2).
     pub last_modified: Option<String>,
+    /// Who was asked before and gave nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
 }
 
 /// One try to get an image.
@@ -45,6 +50,21 @@ pub struct Attempt {
     pub reason: String,
     /// The same for a person.
     pub detail: String,
+    /// What was sent as `Referer`, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referer: Option<String>,
+    /// Where redirects led.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<String>,
+    /// How many runs in a row it failed, this one too.
+    #[serde(default)]
+    pub tries: u32,
+    /// When it is made again: milliseconds since 1970. `None`: once the settings that it failed by change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+    /// Fingerprint of the settings that it failed by.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
 }
 
 /// Why an origin has no copy.
@@ -58,8 +78,21 @@ pub struct Failure {
     pub reason: String,
     /// The same for a person.
     pub detail: String,
-    /// Every try of the run, in order.
+    /// The last tries of each rung, in order of time.
     pub attempts: Vec<Attempt>,
+}
+
+/// Bytes of a host that stand for images without being them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placeholder {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// The host that was asked.
+    pub host: String,
+    /// When they were found out, milliseconds since 1970.
+    pub at: i64,
+    /// The origins that they were kept for, and are no more.
+    pub origins: Vec<String>,
 }
 
 /// One kept link in a document, and the bytes that stood there before.
@@ -131,9 +164,21 @@ pub struct Batch {
     pub rewrites: Vec<Rewrite>,
     /// Documents that are done, with the identity of their files.
     pub seen: Vec<(Vec<u8>, Seen)>,
+    /// Documents and the origins in them that have no copy; none for one that had such.
+    pub wanted: Vec<(Vec<u8>, Vec<OriginKey>)>,
+    /// Hosts of which something new is known.
+    pub hosts: Vec<(String, Host)>,
+    /// Bytes that were found out.
+    pub placeholders: Vec<Placeholder>,
 }
 
 impl Batch {
+    /// Whether it holds what the catalog must be able to be made of again.
+    #[must_use]
+    pub fn is_journaled(&self) -> bool {
+        !(self.snapshots.is_empty() && self.rewrites.is_empty() && self.placeholders.is_empty())
+    }
+
     /// Whether there is nothing to record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -141,6 +186,9 @@ impl Batch {
             && self.failures.is_empty()
             && self.rewrites.is_empty()
             && self.seen.is_empty()
+            && self.wanted.is_empty()
+            && self.hosts.is_empty()
+            && self.placeholders.is_empty()
     }
 }
 

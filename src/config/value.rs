@@ -14,6 +14,8 @@ use url::{Host, Url};
 
 use crate::config::judge::{list, one, table};
 use crate::config::{Scope, Source, size};
+use crate::digest::Digest;
+use crate::document::extract::ElementAttribute;
 
 pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     one(deserializer, "true or false", Value::as_bool)
@@ -38,6 +40,31 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
             value => whole(value, 0..=i64::MAX)?,
         };
         (bytes > 0).then_some(bytes)
+    })
+}
+
+/// A size, or 0 where that means none.
+pub(super) fn bandwidth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    one(deserializer, "a size, such as \"2MiB\", or 0", |value| match value {
+        Value::String(text) => size::parse(text),
+        value => whole(value, 0..=i64::MAX),
+    })
+}
+
+pub(super) fn placeholder_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    one(deserializer, "a whole number from 2 to 1000, or 0", |value| {
+        whole(value, 0..=1000).filter(|number| *number != 1).and_then(|number| usize::try_from(number).ok())
+    })
+}
+
+pub(super) fn digests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Digest>, D::Error> {
+    list(deserializer, "SHA-256 digests of 64 hex digits", |text| text.parse().ok())
+}
+
+pub(super) fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    one(deserializer, "an http(s) URL or \"\"", |value| match value.as_str()? {
+        "" => Some(None),
+        text => web_url(text).map(Some),
     })
 }
 
@@ -118,6 +145,30 @@ pub(super) fn attributes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
     list(deserializer, "attribute names such as \"data-lazy\"", |text| {
         let outside = |c: char| c.is_whitespace() || c.is_control() || "\"'<>/=".contains(c);
         (!text.is_empty() && !text.contains(outside)).then(|| text.to_ascii_lowercase())
+    })
+}
+
+/// The Selectors Level 4 form of an attribute that an element has (section 6.1), and nothing more of it.
+pub(super) fn elements<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ElementAttribute>, D::Error> {
+    list(deserializer, "\"element[attribute]\", such as \"x-photo[full]\"", |text| {
+        let (element, attribute) = text.strip_suffix(']')?.split_once('[')?;
+        let outside = |c: char| c.is_whitespace() || c.is_control() || "\"'<>/=[]".contains(c);
+        let is_name = |name: &str| !name.is_empty() && !name.contains(outside);
+        // In HTML only a letter opens a tag (HTML Standard, section 13.2.5.6).
+        let is_pair =
+            element.starts_with(|c: char| c.is_ascii_alphabetic()) && is_name(element) && is_name(attribute);
+        is_pair.then(|| ElementAttribute {
+            element: element.to_ascii_lowercase(),
+            attribute: attribute.to_ascii_lowercase(),
+        })
+    })
+}
+
+pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    list(deserializer, "names of proxy families, such as \"weserv\"", |text| {
+        (!text.is_empty()).then(|| text.to_owned())
     })
 }
 

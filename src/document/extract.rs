@@ -3,6 +3,8 @@
 
 use crate::document::DocumentKind;
 use crate::document::reference::Reference;
+use crate::document::referrer::Policy;
+use crate::document::span::Span;
 
 mod candidate;
 pub mod css;
@@ -16,10 +18,21 @@ pub mod xml;
 /// What the user adds to the built-in lists. Names are compared without regard to ASCII case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rules {
-    /// More HTML attributes that hold an image URL.
+    /// More HTML attributes that hold an image URL, on whatever element.
     pub attributes: Vec<String>,
+    /// More HTML attributes that hold one on a certain element.
+    pub elements: Vec<ElementAttribute>,
     /// More front-matter keys; a dotted path names a nested key.
     pub front_matter_keys: Vec<String>,
+}
+
+/// An attribute on one kind of element; users write `element[attribute]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ElementAttribute {
+    /// The element's name.
+    pub element: String,
+    /// The attribute's name.
+    pub attribute: String,
 }
 
 /// What one document holds.
@@ -32,6 +45,12 @@ pub struct Found {
     pub links: Vec<Reference>,
     /// The document's `<base href>`, as written there, if it has one.
     pub base: Option<String>,
+    /// Where the document says that it is published: `<link rel=canonical>`.
+    pub page: Option<String>,
+    /// The referrer policy of the whole page.
+    pub policy: Option<Policy>,
+    /// The referrer policies of single references, by where they stand; sorted.
+    pub policies: Vec<(Span, Policy)>,
 }
 
 /// Finds every reference in `bytes`. Never fails: what is malformed holds no reference, and the rest is read on.
@@ -48,5 +67,6 @@ pub fn find(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
         list.sort_by_key(|reference| reference.span);
         list.dedup_by(|later, earlier| later.span.start() < earlier.span.end());
     }
+    found.policies.sort_by_key(|(span, _)| *span);
     found
 }

@@ -11,6 +11,7 @@ use url::Url;
 use super::coding::{Decoder, Fault};
 use super::error::Error;
 use super::options::Options;
+use super::throttle::Throttle;
 
 /// A 200 whose body is still to be read. The bytes are only whole once [`Self::chunk`] gave `None`.
 pub struct Answer {
@@ -27,6 +28,7 @@ pub struct Answer {
     response: Response,
     decoder: Option<Decoder>,
     limits: Limits,
+    throttle: Throttle,
     /// Bytes as sent, and as given with the coding undone.
     sent: u64,
     given: u64,
@@ -80,6 +82,7 @@ impl Answer {
         final_url: Url,
         hops: Vec<Url>,
         limits: Limits,
+        throttle: Throttle,
     ) -> Result<Self, Error> {
         if response.content_length().is_some_and(|length| length > limits.max_bytes) {
             return Err(Error::TooLarge { limit: limits.max_bytes });
@@ -95,6 +98,7 @@ impl Answer {
             response,
             decoder,
             limits,
+            throttle,
             sent: 0,
             given: 0,
             silent: Duration::ZERO,
@@ -144,6 +148,8 @@ impl Answer {
             match received {
                 Ok(Ok(Some(bytes))) => {
                     self.silent = Duration::ZERO;
+                    // Our own patience is not the server's fault.
+                    self.limits.deadline += self.throttle.pay(bytes.len()).await;
                     self.in_window += bytes.len() as u64;
                     return Ok(Some(bytes));
                 }

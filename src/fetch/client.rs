@@ -30,12 +30,6 @@ pub enum SetupError {
         /// As configured.
         host: String,
     },
-    /// An entry of `proxies` is no http or https URL with `{url}` in it.
-    #[error("`{template}` is no URL with `{{url}}` in it")]
-    Proxy {
-        /// As configured.
-        template: String,
-    },
     /// A text of `root_certificates` holds no certificate that can be used.
     #[error("no certificate in number {number} of the root certificates")]
     Certificate {

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::port::Ports;
-use super::source::Kind;
 
 /// The `[fetch]` table. The default of each field is the one that the manual gives.
 #[derive(Clone, Debug)]
@@ -32,10 +32,8 @@ pub struct Options {
     pub max_redirects: usize,
     /// Further attempts after a transient failure.
     pub retries: u32,
-    /// Whom to ask for an image, in this order.
-    pub sources: Vec<Kind>,
-    /// Templates of proxies to ask, with `{url}` where the percent-encoded origin goes.
-    pub proxies: Vec<String>,
+    /// Bytes a second that all downloads together may take; `None` for as many as come.
+    pub bandwidth: Option<NonZeroU64>,
     /// Exempted from the address guard, exactly these.
     pub allow_networks: Vec<IpNet>,
     /// Refused, whatever else holds.
@@ -66,8 +64,7 @@ impl Default for Options {
             max_bytes: 64 * 1024 * 1024,
             max_redirects: 10,
             retries: 3,
-            sources: vec![Kind::Origin, Kind::Proxy, Kind::Wayback],
-            proxies: Vec::new(),
+            bandwidth: None,
             allow_networks: Vec::new(),
             deny_networks: Vec::new(),
             ports: Ports::default(),

@@ -43,6 +43,8 @@ pub enum Next<J> {
 pub struct Pace<J> {
     concurrency: usize,
     per_host: usize,
+    /// Hosts that take fewer.
+    limits: HashMap<String, usize>,
     running: usize,
     waiting: usize,
     hosts: HashMap<Arc<str>, Host<J>>,
@@ -58,6 +60,8 @@ struct Host<J> {
     ready: VecDeque<J>,
     delayed: BTreeMap<(Instant, u64), J>,
     running: usize,
+    /// Jobs at a time, if it never asked for fewer.
+    most: usize,
     /// Jobs at a time: halved at each `SlowDown`, and one more after as many fine ones as it allows.
     limit: usize,
     fine: usize,
@@ -75,6 +79,7 @@ impl<J> Pace<J> {
         Self {
             concurrency: concurrency.max(1),
             per_host: per_host.max(1),
+            limits: HashMap::new(),
             running: 0,
             waiting: 0,
             hosts: HashMap::new(),
@@ -82,6 +87,11 @@ impl<J> Pace<J> {
             alarms: BinaryHeap::new(),
             pushed: 0,
         }
+    }
+
+    /// At most `most` jobs at a time for `host`, at least 1, if that is fewer than for any host.
+    pub fn limit(&mut self, host: &str, most: usize) {
+        self.limits.insert(host.to_owned(), most.clamp(1, self.per_host));
     }
 
     /// Jobs that were pushed and have not been started.
@@ -94,8 +104,8 @@ impl<J> Pace<J> {
     pub fn push(&mut self, host: &str, not_before: Option<Instant>, job: J) {
         let name =
             self.hosts.get_key_value(host).map_or_else(|| Arc::from(host), |(name, _)| Arc::clone(name));
-        let per_host = self.per_host;
-        let entry = self.hosts.entry(Arc::clone(&name)).or_insert_with(|| Host::new(per_host));
+        let most = self.limits.get(host).copied().unwrap_or(self.per_host);
+        let entry = self.hosts.entry(Arc::clone(&name)).or_insert_with(|| Host::new(most));
         self.waiting += 1;
         self.pushed += 1;
         match not_before {
@@ -149,14 +159,14 @@ impl<J> Pace<J> {
         self.running = self.running.saturating_sub(1);
         entry.running = entry.running.saturating_sub(1);
         match signal {
-            Signal::Fine => entry.recover(self.per_host),
+            Signal::Fine => entry.recover(),
             Signal::Failed => entry.fine = 0,
             Signal::SlowDown(wait) => {
                 let until = entry.slow_down(wait, now);
                 self.alarms.push(Reverse((until, Arc::clone(&name))));
             }
         }
-        if entry.is_forgettable(self.per_host) {
+        if entry.is_forgettable() {
             self.hosts.remove(&name);
         } else {
             self.offer_turn(&name);
@@ -175,12 +185,13 @@ impl<J> Pace<J> {
 }
 
 impl<J> Host<J> {
-    fn new(limit: usize) -> Self {
+    fn new(most: usize) -> Self {
         Self {
             ready: VecDeque::new(),
             delayed: BTreeMap::new(),
             running: 0,
-            limit,
+            most,
+            limit: most,
             fine: 0,
             pause: PAUSE,
             not_before: None,
@@ -204,11 +215,11 @@ impl<J> Host<J> {
         }
     }
 
-    fn recover(&mut self, per_host: usize) {
+    fn recover(&mut self) {
         self.fine += 1;
         if self.fine >= self.limit {
             self.fine = 0;
-            self.limit = (self.limit + 1).min(per_host);
+            self.limit = (self.limit + 1).min(self.most);
             self.pause = (self.pause / 2).max(PAUSE);
         }
     }
@@ -228,12 +239,12 @@ impl<J> Host<J> {
     }
 
     /// Whether nothing would be lost by starting over with this host.
-    fn is_forgettable(&self, per_host: usize) -> bool {
+    fn is_forgettable(&self) -> bool {
         self.running == 0
             && self.ready.is_empty()
             && self.delayed.is_empty()
             && self.not_before.is_none()
-            && self.limit == per_host
+            && self.limit == self.most
     }
 }
 
@@ -270,6 +281,19 @@ mod tests {
         pace.done("a", Signal::Failed, now);
         assert_eq!(start(&mut pace, now), ["a4"]);
         assert_eq!(pace.waiting(), 1);
+    }
+
+    #[test]
+    fn a_host_may_take_fewer() {
+        let now = Instant::now();
+        let mut pace = Pace::new(5, 3);
+        pace.limit("a", 1);
+        for job in ["a1", "a2", "b1", "b2", "b3", "b4"] {
+            pace.push(&job[..1], None, job);
+        }
+        assert_eq!(start(&mut pace, now), ["a1", "b1", "b2", "b3"]);
+        pace.done("a", Signal::Fine, now);
+        assert_eq!(start(&mut pace, now), ["a2"]);
     }
 
     #[test]

@@ -41,8 +41,12 @@ pub enum Reason {
     NotAnImage,
     /// An image that would take too much memory to decode.
     Bomb,
+    /// The bytes are of an image format, but damaged.
+    Damaged,
     /// A picture that stands for the image, not the image.
     Placeholder,
+    /// The configuration leaves nobody to ask.
+    NoSource,
 }
 
 /// The text was not a word of the list.
@@ -53,7 +57,7 @@ pub struct ParseError {
 }
 
 /// Every reason with its word, but for `http_<status>`.
-const WORDS: [(Reason, &str); 17] = [
+const WORDS: [(Reason, &str); 19] = [
     (Reason::BlockedAddress, "blocked_address"),
     (Reason::BlockedScheme, "blocked_scheme"),
     (Reason::BlockedPort, "blocked_port"),
@@ -70,7 +74,9 @@ const WORDS: [(Reason, &str); 17] = [
     (Reason::Encoding, "encoding"),
     (Reason::NotAnImage, "not_an_image"),
     (Reason::Bomb, "bomb"),
+    (Reason::Damaged, "damaged"),
     (Reason::Placeholder, "placeholder"),
+    (Reason::NoSource, "no_source"),
 ];
 
 impl fmt::Display for Reason {

@@ -32,6 +32,12 @@ pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) -> usize {
     block.body
 }
 
+/// What stands between the delimiters of the front matter, if there is any.
+#[must_use]
+pub fn text(bytes: &[u8]) -> Option<Span> {
+    Block::at_start(bytes).map(|block| block.text)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Syntax {
     Yaml,

@@ -13,6 +13,7 @@ use crate::document::decoded::Decoded;
 use crate::document::escape::{Escape, Escapes};
 use crate::document::extract::{Found, Rules, css, srcset};
 use crate::document::reference::ReferenceKind;
+use crate::document::referrer::Policy;
 use crate::document::span::Span;
 
 use foreign::Foreign;
@@ -96,12 +97,14 @@ impl<'a> Finder<'a> {
             || tag.says_html(bytes),
         );
         let place = Place { bytes, is_html, media: self.media };
+        let before = self.found.references.len();
         for attribute in &tag.attributes {
             let meaning = place.meaning(tag, attribute);
             if meaning != Meaning::Nothing {
                 self.value(meaning, &char_ref::decode(bytes, attribute.value));
             }
         }
+        self.policies(place.referrer(tag), before);
         if !is_html {
             return (tag.element == Element::Style && !tag.is_self_closing).then(|| tokens.at());
         }
@@ -130,6 +133,13 @@ impl<'a> Finder<'a> {
             _ => {}
         }
         None
+    }
+
+    /// The references from number `before` on stand in an element of this policy.
+    fn policies(&mut self, policy: Option<Policy>, before: usize) {
+        let Some(policy) = policy else { return };
+        let spans = self.found.references[before..].iter().map(|reference| (reference.span, policy));
+        self.found.policies.extend(spans);
     }
 
     fn end(&mut self, element: Element, name: Span) {
@@ -169,7 +179,14 @@ impl<'a> Finder<'a> {
             }
             Meaning::Style => self.style(value, Some(Escape::Html)),
             Meaning::Base if self.found.base.is_none() => self.found.base = Some(text.trim().to_owned()),
-            Meaning::Lazy | Meaning::LazyLink | Meaning::Link | Meaning::Base | Meaning::Nothing => {}
+            Meaning::Page if self.found.page.is_none() => self.found.page = Some(text.trim().to_owned()),
+            Meaning::Referrer => self.found.policy = Policy::named(text).or(self.found.policy),
+            Meaning::Lazy
+            | Meaning::LazyLink
+            | Meaning::Link
+            | Meaning::Base
+            | Meaning::Page
+            | Meaning::Nothing => {}
         }
     }
 

@@ -268,7 +268,10 @@ impl<'a> Finder<'a> {
                 local == b"href" && !prefix.is_empty() && self.scope.get(prefix) == Namespace::XLink;
             in_xml::Attribute { name: attribute.name, value: attribute.value, is_xlink }
         });
-        for telling in in_xml::telling(bytes, (known, open.media), attributes, rules) {
+        let known = (known, open.media);
+        let (all, policy) = in_xml::telling(bytes, open.name.local, known, attributes, rules);
+        let before = self.found.references.len();
+        for telling in all {
             let value = Text::attribute(bytes, telling.value, self.entities);
             let mut found = Found::default();
             telling.find(bytes, value.decoded(), rules, &mut found);
@@ -276,7 +279,13 @@ impl<'a> Finder<'a> {
                 self.is_based = true;
                 self.found.base = found.base.take();
             }
+            self.found.page = self.found.page.take().or(found.page.take());
+            self.found.policy = found.policy.or(self.found.policy);
             self.take(found, &value, open.base, |_| Some(Escapes::default()));
+        }
+        if let Some(policy) = policy {
+            let spans = self.found.references[before..].iter().map(|reference| (reference.span, policy));
+            self.found.policies.extend(spans);
         }
     }
 

@@ -4,19 +4,28 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use url::Url;
+
 use crate::catalog::OriginKey;
 use crate::catalog::row::{Attempt, Failure};
+use crate::digest::Digest;
 use crate::fetch::pace::Signal;
 use crate::fetch::retry::Backoff;
-use crate::fetch::source::{Rung, ladder};
-use crate::fetch::{self, Answer, Headers};
+use crate::fetch::{self, Answer, Headers, Reason};
+use crate::ladder::hosts::Hosts;
+use crate::ladder::schedule::Policy;
+use crate::ladder::{Ladder, Rung};
 use crate::media::{self, Flaw, Inspected};
+use crate::ops::archive::memory::Memory;
 use crate::ops::archive::{Shared, now};
 use crate::origin::OriginUrl;
 use crate::store::{self, Draft, Finished};
 
 /// Bytes gathered before they are written to the draft; a smaller image is looked at in memory.
 const BUFFER: usize = 256 * 1024;
+
+/// The longest list of captures that is read.
+const LONGEST_LIST: usize = 1 << 20;
 
 /// A host that asks for a longer pause is not waited for in this run.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -26,17 +35,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Job {
     pub(super) key: OriginKey,
     origin: OriginUrl,
-    rungs: Vec<Rung>,
-    rung: usize,
-    /// How often the present rung was tried.
+    ladder: Ladder,
+    /// Whether nobody shows it: documents only link to it, and a page at its place is no loss.
+    is_link: bool,
+    /// How often the present rung was tried in this run.
     tries: u32,
-    attempts: Vec<Attempt>,
+    /// What is remembered of earlier runs, and what this one adds.
+    memory: Memory,
 }
 
 /// How a try ended.
 pub(super) enum Ended {
-    /// With a whole, genuine image.
+    /// With a whole image.
     Got(Box<Got>),
+    /// With a list of captures.
+    Listed(Vec<u8>),
     /// Without one.
     Failed(TryError),
     /// The disk failed, which is no fault of the image.
@@ -65,28 +78,28 @@ pub(super) enum TryError {
     Flaw(#[from] Flaw),
     #[error("the check of its bytes broke off")]
     Broken,
-    /// The host was told to be left alone for longer than a run lasts; `reason` is what it said then.
-    #[error("its host asked to be left alone for {seconds} s")]
-    LeftAlone { reason: String, seconds: u64 },
+    /// A picture that stands for others.
+    #[error("a placeholder: {digest}")]
+    Placeholder { digest: Digest },
     #[error("the configuration leaves nobody to ask")]
     NoSource,
 }
 
 impl TryError {
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::Fetch(error) => error.reason().to_string(),
-            Self::Flaw(flaw) => flaw.reason().to_string(),
-            Self::Broken => "damaged".to_owned(),
-            Self::LeftAlone { reason, .. } => reason.clone(),
-            Self::NoSource => "no_source".to_owned(),
+            Self::Fetch(error) => error.reason(),
+            Self::Flaw(flaw) => flaw.reason().parse().unwrap_or(Reason::Damaged),
+            Self::Broken => Reason::Damaged,
+            Self::Placeholder { .. } => Reason::Placeholder,
+            Self::NoSource => Reason::NoSource,
         }
     }
 
     fn detail(&self) -> String {
         match self {
             Self::Fetch(error) => error.detail(),
-            Self::Flaw(_) | Self::Broken | Self::LeftAlone { .. } | Self::NoSource => self.to_string(),
+            Self::Flaw(_) | Self::Broken | Self::Placeholder { .. } | Self::NoSource => self.to_string(),
         }
     }
 
@@ -94,116 +107,159 @@ impl TryError {
     fn is_blocked(&self) -> bool {
         matches!(self, Self::Fetch(error) if error.is_private())
     }
+
+    /// How long the host asks to be left alone.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fetch(error) => error.retry_after(),
+            _ => None,
+        }
+    }
 }
 
 impl Ended {
     pub(super) fn signal(&self) -> Signal {
         match self {
             Self::Failed(TryError::Fetch(error)) if self.closes_host().is_none() => error.signal(),
-            Self::Got(_) | Self::Failed(_) | Self::Store(_) => Signal::Fine,
+            Self::Got(_) | Self::Listed(_) | Self::Failed(_) | Self::Store(_) => Signal::Fine,
         }
     }
 
-    /// If the host asked to be left alone for longer than a run should wait: with what status, and how many seconds.
-    pub(super) fn closes_host(&self) -> Option<(String, u64)> {
+    /// If the host asked to be left alone for longer than a run should wait: with what status, and for how long.
+    pub(super) fn closes_host(&self) -> Option<(Reason, Duration)> {
         let Self::Failed(TryError::Fetch(error)) = self else { return None };
         let pause = error.retry_after().filter(|pause| *pause > LONGEST_PAUSE)?;
-        Some((error.reason().to_string(), pause.as_secs()))
+        Some((error.reason(), pause))
     }
 }
 
 /// What to do after a failed try.
 pub(super) enum Then {
-    /// Ask the host of the job's present rung, not before that instant.
-    Again(Job, Option<Instant>),
-    /// There is nobody left to ask.
-    Nobody(Job),
+    /// Ask the present rung again, not before that instant.
+    Again(Instant),
+    /// That rung has nothing.
+    Left,
 }
 
 impl Job {
     pub(super) fn new(
         key: OriginKey,
         origin: OriginUrl,
-        wrappers: &[url::Url],
-        options: &fetch::Options,
+        is_link: bool,
+        ladder: Ladder,
+        memory: Memory,
     ) -> Self {
-        let rungs = ladder(&origin.url(), wrappers, options);
-        Self { key, origin, rungs, rung: 0, tries: 0, attempts: Vec::new() }
+        Self { key, origin, ladder, is_link, tries: 0, memory }
     }
 
     pub(super) fn origin(&self) -> &OriginUrl {
         &self.origin
     }
 
-    /// Whom the present rung asks; the pace counts by it.
-    pub(super) fn host(&self) -> String {
-        let rung = self.rungs.get(self.rung).and_then(|rung| rung.url.host_str());
-        rung.unwrap_or_else(|| self.origin.host()).to_owned()
+    pub(super) fn ladder(&self) -> &Ladder {
+        &self.ladder
     }
 
-    pub(super) fn after(mut self, error: &TryError, options: &fetch::Options) -> Then {
-        let Some(rung) = self.rungs.get(self.rung) else {
-            self.attempts.push(Attempt {
-                at: now(),
-                source: "none".to_owned(),
-                url: self.origin.to_string(),
-                reason: error.reason(),
-                detail: error.to_string(),
-            });
-            return Then::Nobody(self);
-        };
-        let detail = error.detail();
-        let reason = error.reason();
-        tracing::info!(origin = %self.origin, source = %rung.source, url = %rung.url, reason, detail, "no image");
-        self.attempts.push(Attempt {
-            at: now(),
-            source: rung.source.to_string(),
-            url: rung.url.to_string(),
-            reason,
-            detail,
-        });
+    /// Whom the present rung asks; the pace counts by it.
+    pub(super) fn host(&self) -> String {
+        self.ladder.rung().map_or_else(|| self.origin.host(), Rung::host).to_owned()
+    }
+
+    /// Goes on to the next rung whose time has come and whose host may be asked. Returns whether there is one.
+    /// What was said before `since`, in milliseconds since 1970, does not count.
+    pub(super) fn seek(&mut self, hosts: &Hosts, policy: Policy<'_>, since: i64) -> bool {
+        let now = now();
+        while let Some(rung) = self.ladder.rung() {
+            if let Some(attempt) = self.memory.holds(rung, policy, now).filter(|attempt| attempt.at >= since)
+            {
+                let passed: Vec<Url> = attempt.passed.iter().filter_map(|url| url.parse().ok()).collect();
+                let reason = attempt.reason.parse().unwrap_or(Reason::Damaged);
+                self.ladder.skip(reason, &passed);
+            } else if let Some((reason, until)) = hosts.closed(rung.host(), now) {
+                self.memory.left_alone(rung, reason, until, policy);
+                self.ladder.skip(reason, &[]);
+            } else {
+                return true;
+            }
+        }
+        if self.memory.is_empty() {
+            self.memory.no_source(&self.origin, policy);
+        }
+        false
+    }
+
+    /// The present rung gave nothing, this time.
+    pub(super) fn failed(&mut self, error: &TryError, passed: &[Url], policy: Policy<'_>) -> Then {
+        let Some(rung) = self.ladder.rung() else { return Then::Left };
+        let (reason, detail) = (error.reason(), error.detail());
+        tracing::info!(origin = %self.origin, source = %rung.source, url = %rung.url, %reason, detail, "no image");
+        self.memory.failed(rung, reason, detail, passed, error.retry_after(), policy);
         self.tries += 1;
         if let TryError::Fetch(error) = error
             && error.retry_after().is_none_or(|pause| pause <= LONGEST_PAUSE)
             && let Some(delay) =
-                Backoff::new(options.retries).delay(self.tries, error, &mut fastrand::Rng::new())
+                Backoff::new(policy.fetch.retries).delay(self.tries, error, &mut fastrand::Rng::new())
         {
-            return Then::Again(self, Some(Instant::now() + delay));
+            return Then::Again(Instant::now() + delay);
         }
-        if error.is_blocked() || self.rung + 1 >= self.rungs.len() {
-            return Then::Nobody(self);
-        }
-        self.rung += 1;
         self.tries = 0;
-        Then::Again(self, None)
+        let leads_to_page = self.is_link && reason == Reason::NotAnImage;
+        if error.is_blocked() || leads_to_page {
+            self.ladder.stop();
+        } else {
+            self.ladder.failed(reason, passed);
+        }
+        Then::Left
     }
 
-    /// Why there is no copy: what the origin itself said last, or else the last that anybody said.
-    pub(super) fn failure(&self) -> Failure {
-        let own = self.attempts.iter().rfind(|attempt| attempt.source == "origin");
-        let attempt = own.or(self.attempts.last()).expect("a job fails by failing a try");
-        Failure {
-            origin: self.origin.to_string(),
-            at: now(),
-            reason: attempt.reason.clone(),
-            detail: attempt.detail.clone(),
-            attempts: self.attempts.clone(),
-        }
+    /// The present rung listed captures.
+    pub(super) fn listed(&mut self, body: &[u8]) {
+        self.tries = 0;
+        self.ladder.listed(body);
+    }
+
+    /// Other documents know other wrappers.
+    pub(super) fn also_ask(&mut self, wrappers: Vec<Url>) {
+        self.ladder.also_ask(wrappers);
+    }
+
+    /// Who was asked in this run and gave nothing.
+    pub(super) fn attempts(&self) -> Vec<Attempt> {
+        self.memory.of_this_run().to_vec()
+    }
+
+    /// Why there is no copy, and whether that is news.
+    pub(super) fn failure(self) -> (Failure, bool) {
+        self.memory.failure(&self.origin)
     }
 }
 
-/// Tries the present rung once.
-pub(super) async fn attempt(shared: &Arc<Shared>, job: Job) -> (Job, Ended) {
-    let ended = match job.rungs.get(job.rung) {
-        Some(rung) => try_rung(shared, &job, rung).await,
+/// Tries the present rung once. Returns where redirects led, too.
+pub(super) async fn attempt(shared: &Arc<Shared>, job: Job) -> (Job, Vec<Url>, Ended) {
+    let mut passed = Vec::new();
+    let ended = match job.ladder.rung() {
+        Some(rung) if rung.is_list => list(shared, rung).await.map(Ended::Listed),
+        Some(rung) => try_rung(shared, &job, rung, &mut passed).await.map(|got| Ended::Got(Box::new(got))),
         None => Err(Trouble::Try(TryError::NoSource)),
     };
-    let ended = match ended {
-        Ok(got) => Ended::Got(Box::new(got)),
-        Err(Trouble::Try(error)) => Ended::Failed(error),
-        Err(Trouble::Store(error)) => Ended::Store(error),
-    };
-    (job, ended)
+    let ended = ended.unwrap_or_else(|trouble| match trouble {
+        Trouble::Try(error) => Ended::Failed(error),
+        Trouble::Store(error) => Ended::Store(error),
+    });
+    (job, passed, ended)
+}
+
+/// The body of a list of captures.
+async fn list(shared: &Arc<Shared>, rung: &Rung) -> Result<Vec<u8>, Trouble> {
+    let mut answer = shared.fetcher.get(&rung.url, &Headers::default()).await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_LIST {
+            return Err(fetch::Error::TooLarge { limit: LONGEST_LIST as u64 }.into());
+        }
+    }
+    Ok(body)
 }
 
 enum Trouble {
@@ -223,9 +279,15 @@ impl From<store::Error> for Trouble {
     }
 }
 
-async fn try_rung(shared: &Arc<Shared>, job: &Job, rung: &Rung) -> Result<Got, Trouble> {
+async fn try_rung(
+    shared: &Arc<Shared>,
+    job: &Job,
+    rung: &Rung,
+    passed: &mut Vec<Url>,
+) -> Result<Got, Trouble> {
     tracing::debug!(origin = %job.origin, source = %rung.source, url = %rung.url, "asking");
-    let mut answer = shared.fetcher.get(&rung.url, &Headers::default()).await?;
+    let headers = Headers { referer: rung.referer.clone(), ..Headers::default() };
+    let mut answer = shared.fetcher.get_noting(&rung.url, &headers, passed).await?;
     let (buffer, draft) = receive(shared, &mut answer).await?;
     let limits = shared.options.limits;
     let writing = Arc::clone(shared);

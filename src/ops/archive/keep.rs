@@ -17,6 +17,7 @@ use crate::document::diff;
 use crate::document::reference::Reference;
 use crate::document::splice::Edit;
 use crate::files::replace::{self, Mtime, Replacement};
+use crate::ladder::hosts::Host;
 use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
 use crate::ops::archive::reading::Read;
@@ -42,6 +43,12 @@ pub(super) struct Batch {
     bytes: u64,
     /// What an earlier batch learned: it rides along and forces no batch of its own.
     pub(super) seen: Vec<(Vec<u8>, Seen)>,
+    /// Likewise, which origins without a copy each of these documents holds.
+    pub(super) wanted: Vec<(Vec<u8>, Vec<OriginKey>)>,
+    /// Likewise, what is known of hosts.
+    pub(super) hosts: Vec<(String, Host)>,
+    /// Likewise, bytes that were found out.
+    pub(super) placeholders: Vec<row::Placeholder>,
 }
 
 /// A document whose origins all have their fate.
@@ -68,6 +75,8 @@ pub(super) struct Done {
     pub(super) counts: Tally,
     /// Documents that need nothing more, to be recorded with the next batch.
     pub(super) seen: Vec<(Vec<u8>, Seen)>,
+    /// Which origins without a copy they hold, likewise.
+    pub(super) wanted: Vec<(Vec<u8>, Vec<OriginKey>)>,
     pub(super) refused: Vec<DocumentFailure>,
     /// Documents that somebody edited meanwhile.
     pub(super) again: Vec<Document>,
@@ -117,6 +126,7 @@ impl Batch {
             url: got.url,
             etag: got.etag,
             last_modified: got.last_modified,
+            attempts: job.attempts(),
         });
         self.drafts.push((got.draft, got.inspected.media_type));
     }
@@ -189,6 +199,9 @@ fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
             snapshots: batch.snapshots,
             failures: batch.failures,
             seen: batch.seen,
+            wanted: batch.wanted,
+            hosts: batch.hosts,
+            placeholders: batch.placeholders,
             ..row::Batch::default()
         },
         ..Slice::default()
@@ -239,8 +252,9 @@ impl Slice {
 }
 
 /// Records what the last batch learned.
-pub(super) fn confirm(shared: &Shared, seen: Vec<(Vec<u8>, Seen)>) -> Result<()> {
-    let record = row::Batch { seen, ..row::Batch::default() };
+pub(super) fn confirm(shared: &Shared, batch: Batch) -> Result<()> {
+    let Batch { seen, wanted, hosts, placeholders, failures, .. } = batch;
+    let record = row::Batch { seen, wanted, hosts, placeholders, failures, ..row::Batch::default() };
     Ok(shared.archive.catalog.record(&shared.run, &record)?)
 }
 
@@ -355,6 +369,9 @@ fn through(shared: &Shared, document: &Document, stat: [u8; 32], done: &mut Done
     // A document from stdin has no name and is not remembered.
     if !document.read.name.is_empty() {
         done.seen.push(seen(&document.read, stat, shared.plan, counts));
+        if shared.has_wanted || !document.read.wanted.is_empty() {
+            done.wanted.push((document.read.name.clone(), document.read.wanted.clone()));
+        }
     }
 }
 

@@ -5,16 +5,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::row::Counts;
 use crate::catalog::{KnownDocuments, OriginKey};
 use crate::crawl::{Entry, Skip};
 use crate::digest::Digest;
+use crate::document::date;
 use crate::document::reference::Reference;
-use crate::ops::archive::{Options, Report};
+use crate::document::referrer::Policy;
+use crate::ops::archive::Report;
 use crate::ops::{Archive, Reader, counts, parallel};
 use crate::origin::OriginUrl;
 use crate::origin::proxy::Layer;
@@ -30,7 +34,13 @@ pub(super) struct Read {
     pub(super) targets: Vec<Target>,
     pub(super) kept: Vec<Link>,
     pub(super) remote_base: bool,
+    /// Where the document is published, if it says so.
+    pub(super) page: Option<Url>,
+    /// When it was written.
+    pub(super) date: Timestamp,
     pub(super) counts: Counts,
+    /// Its origins that nobody gave.
+    pub(super) wanted: Vec<OriginKey>,
     /// Links that turned out to lead to no image.
     pub(super) skipped_links: u64,
     /// How often it was planned before.
@@ -43,7 +53,8 @@ pub(super) struct Target {
     pub(super) reference: Reference,
     pub(super) key: OriginKey,
     pub(super) origin: OriginUrl,
-    pub(super) wrappers: Vec<url::Url>,
+    pub(super) wrappers: Vec<Url>,
+    pub(super) policy: Option<Policy>,
     pub(super) url: String,
     pub(super) link: bool,
     /// The copy, once there is one.
@@ -51,15 +62,13 @@ pub(super) struct Target {
 }
 
 /// What the outcome for an unchanged document depends on besides its bytes.
-pub(super) fn plan_key(reader: &Reader, options: &Options) -> [u8; 8] {
+pub(super) fn plan_key(reader: &Reader, rewrite: bool) -> [u8; 8] {
     let text = format!(
-        "{} {:?} {:?} {:?} {:?} {}",
+        "{} {:?} {:?} {}",
         env!("CARGO_PKG_VERSION"),
-        reader.rules,
-        reader.resolver.scope,
-        reader.resolver.exclude_hosts,
+        reader.rules.fingerprint(),
         reader.resolver.families.fingerprint(),
-        options.rewrite,
+        rewrite,
     );
     Digest::of(text.as_bytes()).as_bytes()[..8].try_into().expect("a digest has 32 bytes")
 }
@@ -119,17 +128,26 @@ pub(super) fn read(reader: &Reader, archive: &Archive, entry: &Entry, plans: u32
         Err(skip) => return Reading::Skipped(entry.path.clone(), skip),
     };
     let digest = Digest::of(&document.bytes);
-    Reading::Document(Box::new(Read::new(
-        entry.clone(),
-        archive.name(entry),
-        digest,
-        document.resolved,
-        plans,
-    )))
+    let date = match document.resolved.remote.is_empty() {
+        false => date::of(&document.bytes, &entry.path.to_string_lossy()),
+        true => None,
+    };
+    let read = Read::new(entry.clone(), archive.name(entry), digest, document.resolved, date, plans);
+    Reading::Document(Box::new(read))
 }
 
 impl Read {
-    pub(super) fn new(entry: Entry, name: Vec<u8>, digest: Digest, resolved: Resolved, plans: u32) -> Self {
+    /// `date` is what the document says; else its file's time counts.
+    pub(super) fn new(
+        entry: Entry,
+        name: Vec<u8>,
+        digest: Digest,
+        resolved: Resolved,
+        date: Option<Timestamp>,
+        plans: u32,
+    ) -> Self {
+        let modified = || Timestamp::from_nanosecond(entry.stat.mtime_ns.into()).unwrap_or_default();
+        let date = date.unwrap_or_else(modified);
         let counts = counts(&resolved);
         let wanted = resolved.remote.into_iter().filter(|remote| remote.wanted);
         let targets = wanted.map(|remote| Target {
@@ -138,6 +156,7 @@ impl Read {
             key: OriginKey::of(&remote.origin),
             origin: remote.origin,
             wrappers: remote.wrappers.iter().filter_map(Layer::url).collect(),
+            policy: remote.policy,
             link: remote.link,
             answer: None,
         });
@@ -148,7 +167,10 @@ impl Read {
             targets: targets.collect(),
             kept: resolved.kept,
             remote_base: resolved.remote_base,
+            page: resolved.page,
+            date,
             counts,
+            wanted: Vec::new(),
             skipped_links: 0,
             plans,
         }

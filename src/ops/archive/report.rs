@@ -70,6 +70,8 @@ pub struct UnarchivedImage {
     pub url: String,
     /// The documents that name it.
     pub documents: BTreeSet<PathBuf>,
+    /// Whether the catalog has still to hear of it.
+    is_news: bool,
 }
 
 /// A document that was left as it is.
@@ -92,6 +94,11 @@ impl UnarchivedImage {
     #[must_use]
     pub fn counts(&self) -> bool {
         !self.documents.is_empty()
+    }
+
+    /// What the catalog has to hear, once.
+    pub(super) fn news(&mut self) -> Option<Failure> {
+        std::mem::take(&mut self.is_news).then(|| self.failure.clone())
     }
 
     pub(super) fn used_by(&mut self, document: &Path, url: &str) {
@@ -158,9 +165,18 @@ impl Report {
     }
 
     /// Returns the index of the failure.
-    pub(super) fn fail(&mut self, failure: Failure) -> usize {
-        self.failures.push(UnarchivedImage { failure, url: String::new(), documents: BTreeSet::new() });
+    pub(super) fn fail(&mut self, failure: Failure, is_news: bool) -> usize {
+        let documents = BTreeSet::new();
+        self.failures.push(UnarchivedImage { failure, url: String::new(), documents, is_news });
         self.failures.len() - 1
+    }
+
+    /// Somebody else was asked for an image that failed before. Returns the same index.
+    pub(super) fn fail_again(&mut self, index: usize, failure: Failure) -> usize {
+        let image = &mut self.failures[index];
+        image.is_news |= image.failure != failure;
+        image.failure = failure;
+        index
     }
 
     pub(crate) fn skip(&mut self, document: PathBuf, skip: &Skip) {
@@ -178,6 +194,33 @@ impl Report {
         self.references.skipped += tally.skipped;
         self.images.deduplicated += tally.deduplicated;
         self.images.bytes_stored += tally.bytes_stored;
+    }
+
+    /// `links` that were counted as archived went back; `again` is what became of their images.
+    pub(super) fn recalled(&mut self, links: u64, again: Self) {
+        let of_this_run = links.min(self.references.archived);
+        self.references.archived -= of_this_run;
+        self.references.already_archived =
+            self.references.already_archived.saturating_sub(links - of_this_run);
+        let archived = again.references.archived.min(links);
+        self.references.archived += archived;
+        self.references.failed += links - archived;
+        self.images.downloaded += again.images.downloaded;
+        self.images.deduplicated += again.images.deduplicated;
+        self.images.bytes_downloaded += again.images.bytes_downloaded;
+        self.images.bytes_stored += again.images.bytes_stored;
+        self.documents_failed.extend(again.documents_failed);
+        self.diffs.extend(again.diffs);
+        self.interrupted |= again.interrupted;
+        for image in again.failures {
+            match self.failures.iter_mut().find(|known| known.failure.origin == image.failure.origin) {
+                Some(known) => {
+                    known.failure = image.failure;
+                    known.documents.extend(image.documents);
+                }
+                None => self.failures.push(image),
+            }
+        }
     }
 
     pub(super) fn refuse(&mut self, failure: DocumentFailure) {

@@ -8,6 +8,7 @@ use super::names::{Element, Key};
 use super::token::{self, Tag};
 use crate::document::decoded::Decoded;
 use crate::document::extract::{Found, Rules};
+use crate::document::referrer::Policy;
 use crate::document::span::Span;
 
 pub(in crate::document::extract) use super::meaning::holds_image_extension;
@@ -78,14 +79,16 @@ pub(in crate::document::extract) struct Telling {
     meaning: Meaning,
 }
 
-/// The attributes of `known` that may hold references; of two with one name the first. `media` is the
-/// element around it that [has sources](Known::is_media), if there is one.
+/// The attributes of `known` that may hold references, of two with one name the first, and the element's
+/// referrer policy. `local` is its name without a prefix, and `media` the element around it that
+/// [has sources](Known::is_media), if there is one.
 pub(in crate::document::extract) fn telling(
     bytes: &[u8],
+    local: &[u8],
     (known, media): (Known, Option<Known>),
     attributes: impl Iterator<Item = Attribute>,
     rules: &Rules,
-) -> Vec<Telling> {
+) -> (Vec<Telling>, Option<Policy>) {
     let mut tag = Tag::of_xml(known.element);
     let mut seen = 0_u128;
     let mut seen_users = Vec::new();
@@ -93,7 +96,7 @@ pub(in crate::document::extract) fn telling(
         let raw = &bytes[name.range()];
         let is_plain = || !raw.iter().any(|byte| *byte == b':' || byte.is_ascii_uppercase());
         let key = if is_xlink { Key::named(b"xlink:href") } else { Key::named(raw).filter(|_| is_plain()) };
-        let users = rules.attributes.iter().position(|users| raw.eq_ignore_ascii_case(users.as_bytes()));
+        let users = users_rule(local, raw, rules);
         let is_users = users.is_some();
         if users.is_some_and(|users| seen_users.contains(&users)) {
             continue;
@@ -116,7 +119,20 @@ pub(in crate::document::extract) fn telling(
         meaning: place.meaning(&tag, &attribute),
     };
     let all = tag.attributes.iter().copied().map(telling);
-    all.filter(|attribute| attribute.meaning != Meaning::Nothing).collect()
+    let all = all.filter(|attribute| attribute.meaning != Meaning::Nothing).collect();
+    (all, place.referrer(&tag))
+}
+
+/// The number of the rule by which the user says that `attribute` of `element` holds an image.
+fn users_rule(element: &[u8], attribute: &[u8], rules: &Rules) -> Option<usize> {
+    let is_attribute = |users: &String| attribute.eq_ignore_ascii_case(users.as_bytes());
+    let of_any = rules.attributes.iter().position(is_attribute);
+    of_any.or_else(|| {
+        let of_this = rules.elements.iter().position(|users| {
+            is_attribute(&users.attribute) && element.eq_ignore_ascii_case(users.element.as_bytes())
+        });
+        of_this.map(|number| rules.attributes.len() + number)
+    })
 }
 
 impl Telling {

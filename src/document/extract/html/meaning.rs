@@ -5,6 +5,7 @@ use memchr::memchr_iter;
 use super::char_ref;
 use super::names::{Element, Key};
 use super::token::{Attribute, Tag};
+use crate::document::referrer::Policy;
 
 /// What the value of an attribute is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub(super) enum Meaning {
     CssValue,
     /// The base of all relative URLs.
     Base,
+    /// Where the document is published.
+    Page,
+    /// A referrer policy for the whole page.
+    Referrer,
     Nothing,
 }
 
@@ -77,6 +82,12 @@ impl Place<'_> {
         if is_srcset { Meaning::Srcset } else { Meaning::Lazy }
     }
 
+    /// The policy that `tag` asks for.
+    pub(super) fn referrer(self, tag: &Tag) -> Option<Policy> {
+        let attribute = tag.attributes.iter().find(|attribute| attribute.key == Key::ReferrerPolicy)?;
+        Policy::named(char_ref::decode(self.bytes, attribute.value).text())
+    }
+
     fn html(self, tag: &Tag, key: Key, attribute: &Attribute) -> Meaning {
         let is_image = match (key, tag.element) {
             (Key::Src, Element::Img | Element::Image | Element::AmpImage) => true,
@@ -86,7 +97,13 @@ impl Place<'_> {
             (Key::OldSrc, Element::Img | Element::Image) => true,
             (Key::Poster, Element::Video | Element::AmpVideo) => true,
             (Key::Background, Element::Backed) => true,
+            (Key::Content, Element::Meta) if self.is_one_of(tag, Key::MetaName, &["referrer"]) => {
+                return Meaning::Referrer;
+            }
             (Key::Content, Element::Meta) => self.is_one_of(tag, Key::MetaName, &CARDS),
+            (Key::Href, Element::Link) if self.is_one_of(tag, Key::Rel, &["canonical"]) => {
+                return Meaning::Page;
+            }
             (Key::Href, Element::Link) => self.is_image_link(tag),
             (Key::Href, Element::A) => return Meaning::Link,
             (Key::Href, Element::Base) => return Meaning::Base,

@@ -173,6 +173,8 @@ pub(super) enum Key {
     /// `lowsrc` and `dynsrc`: an image, on `img` only.
     OldSrc,
     Poster,
+    /// What to tell of the page to the server of the image.
+    ReferrerPolicy,
     Rel,
     Src,
     Srcset,
@@ -198,7 +200,7 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 115> = Names::new([
+static ATTRIBUTES: Names<Key, 116> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
@@ -214,6 +216,7 @@ static ATTRIBUTES: Names<Key, 115> = Names::new([
     ("name", Key::MetaName),
     ("poster", Key::Poster),
     ("property", Key::MetaName),
+    ("referrerpolicy", Key::ReferrerPolicy),
     ("rel", Key::Rel),
     ("src", Key::Src),
     ("srcset", Key::Srcset),

@@ -1,6 +1,8 @@
 //! What is found in XML, row by row; what only looks like it is not.
 
 use super::*;
+use crate::document::extract::ElementAttribute;
+use crate::document::referrer::Policy;
 
 fn found(xml: &[u8]) -> Found {
     let rules = Rules { attributes: vec!["data-pic".into()], ..Rules::default() };
@@ -341,6 +343,30 @@ fn links() {
     );
     check("<html><a href='//h/a&amp;b'>x</a><link rel='next' href='//h/c'/></html>", &["//h/a&b"]);
     check("<rss><description>&lt;a href='//h/a'></description><link>//h/b</link></rss>", &["//h/a"]);
+}
+
+#[test]
+fn what_the_user_adds() {
+    let pair = ElementAttribute { element: "x-photo".into(), attribute: "full".into() };
+    let rules = Rules { attributes: vec!["data-pic".into()], elements: vec![pair], ..Rules::default() };
+    let xml = "<html><x-photo full='//h/a' data-pic='//h/b' data-pic='//h/c'/><p full='//h/d'/></html>";
+    let mut found = Found::default();
+    find(xml.as_bytes(), &rules, &mut found);
+    let urls: Vec<_> = found.references.iter().map(|found| found.url.as_str()).collect();
+    assert_eq!(urls, ["//h/a", "//h/b"]);
+}
+
+#[test]
+fn referrers() {
+    let found = found(
+        b"<html><meta name='referrer' content='origin'/><link rel='canonical' href='http://h/'/>\
+          <img src='//h/a' referrerpolicy='no-referrer'/><img src='//h/b'/></html>",
+    );
+    assert_eq!(found.page.as_deref(), Some("http://h/"));
+    assert_eq!(found.policy, Policy::named("origin"));
+    let policies: Vec<_> = found.policies.iter().map(|(_, policy)| Some(*policy)).collect();
+    assert_eq!(policies, [Policy::named("no-referrer")]);
+    assert_eq!(found.policies[0].0, found.references[0].span);
 }
 
 #[test]

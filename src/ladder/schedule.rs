@@ -1,0 +1,126 @@
+//! When a rung that failed is asked again: each reason has its own schedule.
+
+use std::time::Duration;
+
+use crate::digest::Digest;
+use crate::fetch::{self, Reason};
+use crate::ladder;
+use crate::media;
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+/// What the judgement of answers depends on besides the answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy<'a> {
+    /// Limits and rules of asking.
+    pub fetch: &'a fetch::Options,
+    /// Whom to ask.
+    pub ladder: &'a ladder::Options,
+    /// What counts as a sane image.
+    pub media: &'a media::Limits,
+}
+
+/// How long a rung is left alone that failed `tries` times in a row (from 1), the last time with `reason`.
+/// `None`: for as long as the configuration stays as it is.
+#[must_use]
+pub fn pause(reason: Reason, tries: u32) -> Option<Duration> {
+    let steps: &[u64] = match reason {
+        // What passes by itself.
+        Reason::Timeout
+        | Reason::TooSlow
+        | Reason::Connect
+        | Reason::Truncated
+        | Reason::Protocol
+        | Reason::Http(408 | 425 | 429 | 500..) => &[HOUR, DAY, 7 * DAY, 30 * DAY],
+        // What somebody has to mend.
+        Reason::Dns | Reason::Tls | Reason::RedirectLimit | Reason::Encoding => &[DAY, 7 * DAY, 30 * DAY],
+        Reason::Http(410) => &[90 * DAY],
+        // What is rarely taken back.
+        Reason::Http(_) | Reason::NotAnImage | Reason::Damaged | Reason::Placeholder => {
+            &[7 * DAY, 30 * DAY, 90 * DAY]
+        }
+        // What our own rules say.
+        Reason::BlockedAddress
+        | Reason::BlockedScheme
+        | Reason::BlockedPort
+        | Reason::BlockedUrl
+        | Reason::TooLarge
+        | Reason::Bomb
+        | Reason::NoSource => return None,
+    };
+    let step = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
+    Some(Duration::from_secs(steps[step.min(steps.len() - 1)]))
+}
+
+/// A fingerprint of the settings that `reason` came from: once they change, the rung is open again.
+#[must_use]
+pub fn fingerprint(reason: Reason, policy: Policy<'_>) -> String {
+    let Policy { fetch, ladder, media } = policy;
+    let addresses = || {
+        let mut pinned: Vec<_> = fetch.connect_to.iter().collect();
+        let mut names: Vec<_> = fetch.resolve.iter().collect();
+        pinned.sort();
+        names.sort();
+        format!("{pinned:?} {names:?}")
+    };
+    let settings = match reason {
+        Reason::BlockedAddress | Reason::BlockedScheme | Reason::BlockedPort | Reason::BlockedUrl => {
+            format!("{:?} {:?} {:?} {}", fetch.allow_networks, fetch.deny_networks, fetch.ports, addresses())
+        }
+        Reason::Dns | Reason::Connect => addresses(),
+        Reason::Tls => {
+            let roots: Vec<Digest> = fetch.root_certificates.iter().map(|pem| Digest::of(pem)).collect();
+            format!("{roots:?} {}", addresses())
+        }
+        Reason::Timeout | Reason::TooSlow => format!(
+            "{:?} {:?} {:?} {} {:?}",
+            fetch.timeout, fetch.connect_timeout, fetch.idle_timeout, fetch.min_rate, fetch.rate_window
+        ),
+        Reason::TooLarge => fetch.max_bytes.to_string(),
+        Reason::RedirectLimit => fetch.max_redirects.to_string(),
+        Reason::Bomb => format!("{media:?}"),
+        Reason::Placeholder => format!("{:?}", ladder.placeholders),
+        Reason::NoSource => format!("{:?} {:?}", ladder.sources, ladder.proxies),
+        Reason::Http(401 | 403) => format!("{} {:?}", fetch.user_agent, ladder.site),
+        Reason::Http(_)
+        | Reason::Truncated
+        | Reason::Protocol
+        | Reason::Encoding
+        | Reason::NotAnImage
+        | Reason::Damaged => String::new(),
+    };
+    Digest::of(settings.as_bytes()).to_string()[..8].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_schedule() {
+        let days = |reason, tries| pause(reason, tries).map(|pause| pause.as_secs_f64() / DAY as f64);
+        assert_eq!(days(Reason::Timeout, 1), Some(1.0 / 24.0));
+        assert_eq!(days(Reason::Timeout, 2), Some(1.0));
+        assert_eq!(days(Reason::Http(503), 4), Some(30.0));
+        assert_eq!(days(Reason::Http(503), u32::MAX), Some(30.0));
+        assert_eq!(days(Reason::Dns, 1), Some(1.0));
+        assert_eq!(days(Reason::Http(404), 1), Some(7.0));
+        assert_eq!(days(Reason::TooLarge, 1), None);
+    }
+
+    #[test]
+    fn a_setting_reopens_only_what_it_caused() {
+        let (media, ladder) = (media::Limits::default(), ladder::Options::default());
+        let larger = fetch::Options { max_bytes: 1, ..fetch::Options::default() };
+        let changed = |reason| {
+            let of = |fetch| fingerprint(reason, Policy { fetch, ladder: &ladder, media: &media });
+            of(&fetch::Options::default()) != of(&larger)
+        };
+        assert!(changed(Reason::TooLarge));
+        for reason in [Reason::Timeout, Reason::Bomb, Reason::Dns, Reason::Http(404), Reason::BlockedAddress]
+        {
+            assert!(!changed(reason), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! One loop owns all the state of a run; see the picture above it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::blob::BlobName;
+use crate::catalog::OriginKey;
+use crate::crawl::Entry;
+use crate::fetch::pace::{Next, Pace, Signal};
+use crate::ladder::{Hints, wayback};
+use crate::ops::archive::asking::{self, Asking};
+use crate::ops::archive::download::{self, Ended, Job, Then, TryError};
+use crate::ops::archive::keep::{self, Batch, Document, Done, Keeper};
+use crate::ops::archive::reading::{Read, Reading, read};
+use crate::ops::archive::recall::Unmasked;
+use crate::ops::archive::{DocumentFailure, Report, Shared};
+
+/// Documents and references that wait for images at a time.
+const WINDOW_DOCUMENTS: usize = 2_000;
+const WINDOW_REFERENCES: usize = 40_000;
+/// A batch is kept when it is full, or this old.
+const BATCH_AGE: Duration = Duration::from_millis(300);
+/// How often a document that somebody keeps editing is planned again in one run.
+const PLANS: u32 = 5;
+
+/// A document in the window.
+struct Waiting {
+    read: Read,
+    /// Distinct origins that are still being fetched.
+    missing: usize,
+}
+
+/// The state of one run; only the loop touches it.
+pub(super) struct Loop {
+    shared: Arc<Shared>,
+    pace: Pace<Job>,
+    waiting: HashMap<u64, Waiting>,
+    next_waiting: u64,
+    /// References in the window.
+    references: usize,
+    /// Who waits for an origin that is being fetched.
+    pending: HashMap<OriginKey, Vec<u64>>,
+    /// Copies that the catalog does not know yet.
+    fresh: HashMap<OriginKey, BlobName>,
+    /// Origins that nobody gave in this run: asked once a run. The index is that of `report.failures`.
+    failed: HashMap<OriginKey, usize>,
+    asking: Asking,
+    batch: Batch,
+    batch_since: Option<Instant>,
+    keeper: Keeper,
+    report: Report,
+}
+
+impl Loop {
+    pub(super) fn new(shared: Arc<Shared>, report: Report) -> Result<Self> {
+        let mut pace = Pace::new(shared.options.fetch.concurrency, shared.options.fetch.per_host);
+        pace.limit(wayback::HOST, wayback::AT_A_TIME);
+        Ok(Self {
+            pace,
+            asking: Asking::new(&shared)?,
+            waiting: HashMap::new(),
+            next_waiting: 0,
+            references: 0,
+            pending: HashMap::new(),
+            fresh: HashMap::new(),
+            failed: HashMap::new(),
+            batch: Batch::default(),
+            batch_since: None,
+            keeper: Keeper::start(Arc::clone(&shared)),
+            shared,
+            report,
+        })
+    }
+
+    /// Runs until every document has its images or nobody has them. Returns placeholders that were found out, too.
+    pub(super) async fn run(
+        mut self,
+        mut reading: mpsc::Receiver<Reading>,
+    ) -> Result<(Report, Vec<Unmasked>)> {
+        let mut downloads: JoinSet<(Job, Vec<Url>, Ended)> = JoinSet::new();
+        let mut keeping: Option<oneshot::Receiver<Result<Done>>> = None;
+        let mut all_read = false;
+        let mut stop = std::pin::pin!(stop_signal());
+        loop {
+            let wake = self.start_downloads(&mut downloads)?;
+            let idle = all_read && downloads.is_empty() && self.waiting.is_empty();
+            if keeping.is_none() && (self.batch_is_due() || (idle && !self.batch.is_empty())) {
+                keeping = Some(self.keep());
+            }
+            if idle && keeping.is_none() {
+                break;
+            }
+            let room = self.waiting.len() < WINDOW_DOCUMENTS
+                && self.references < WINDOW_REFERENCES
+                && !self.batch.is_full();
+            let due = self.batch_since.map(|since| since + BATCH_AGE).filter(|_| keeping.is_none());
+            let wake = wake.into_iter().chain(due).min();
+            let sleep = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                read = reading.recv(), if room && !all_read => match read {
+                    Some(Reading::Document(read)) => self.admit(*read)?,
+                    Some(Reading::Skipped(path, skip)) => self.report.skip(path, &skip),
+                    None => all_read = true,
+                },
+                Some(ended) = downloads.join_next() => {
+                    let (job, passed, ended) = ended.context("a download stopped")?;
+                    self.ended(job, &passed, ended)?;
+                },
+                done = async { keeping.as_mut().expect("guarded below").await }, if keeping.is_some() => {
+                    keeping = None;
+                    self.kept(done.context("the keeping thread stopped")??).await?;
+                },
+                () = tokio::time::sleep_until(sleep.into()) => {},
+                () = &mut stop => {
+                    tracing::warn!("stopping: what is downloaded is kept first");
+                    downloads.shutdown().await;
+                    if let Some(keeping) = keeping.take() {
+                        let done = keeping.await.context("the keeping thread stopped")??;
+                        self.kept(done).await?;
+                    }
+                    while !self.batch.is_empty() {
+                        let done = self.keep().await.context("the keeping thread stopped")??;
+                        self.kept(done).await?;
+                    }
+                    self.report.interrupted = true;
+                    break;
+                },
+            }
+        }
+        self.finish().await?;
+        Ok((self.report, self.asking.take_unmasked()))
+    }
+
+    /// Starts what the pace allows; says when there may be more, if only time is missing.
+    fn start_downloads(
+        &mut self,
+        downloads: &mut JoinSet<(Job, Vec<Url>, Ended)>,
+    ) -> Result<Option<Instant>> {
+        loop {
+            match self.pace.next(Instant::now()) {
+                Next::Start(job) => {
+                    if self.asking.is_left_alone(&job) {
+                        self.pace.done(&job.host(), Signal::Fine, Instant::now());
+                        self.go_on(job)?;
+                        continue;
+                    }
+                    let shared = Arc::clone(&self.shared);
+                    downloads.spawn(async move { download::attempt(&shared, job).await });
+                }
+                Next::Wait(until) => return Ok(Some(until)),
+                Next::Busy | Next::Idle => return Ok(None),
+            }
+        }
+    }
+
+    /// A document enters the window: its origins are looked up, and those that nobody has are asked for.
+    fn admit(&mut self, mut read: Read) -> Result<()> {
+        let id = self.next_waiting;
+        self.next_waiting += 1;
+        self.report.found(&read.counts, read.kept.len() as u64);
+        let mut asked = HashSet::new();
+        let mut jobs = Vec::new();
+        let hints = Hints { wrappers: Vec::new(), policy: None, page: read.page.clone(), date: read.date };
+        let shown: HashSet<OriginKey> =
+            read.targets.iter().filter(|target| !target.link).map(|target| target.key).collect();
+        for target in &mut read.targets {
+            target.answer = self.answer(target.key)?;
+            if target.answer.is_some() || !asked.insert(target.key) {
+                self.asking.also_ask(target);
+                continue;
+            }
+            if let Some(waiters) = self.pending.get_mut(&target.key) {
+                waiters.push(id);
+                self.asking.also_ask(target);
+                continue;
+            }
+            let hints = Hints { wrappers: target.wrappers.clone(), policy: target.policy, ..hints.clone() };
+            match self.failed.get(&target.key).map(|index| &self.report.failures[*index].failure) {
+                // Who was asked for another document need not be asked again; but perhaps this one knows more.
+                Some(failure) if asking::knows_nobody_else(target, failure) => {
+                    asked.remove(&target.key);
+                    continue;
+                }
+                Some(failure) => jobs.push(self.asking.job(
+                    &self.shared,
+                    target,
+                    !shown.contains(&target.key),
+                    hints,
+                    Some(failure.clone()),
+                )),
+                None => {
+                    let failure = self.shared.archive.catalog.failure(target.key)?;
+                    jobs.push(self.asking.job(
+                        &self.shared,
+                        target,
+                        !shown.contains(&target.key),
+                        hints,
+                        failure,
+                    ));
+                }
+            }
+            self.pending.insert(target.key, vec![id]);
+        }
+        self.references += read.targets.len();
+        let missing = asked.len();
+        let waiting = Waiting { read, missing };
+        if missing == 0 {
+            return self.ready(waiting);
+        }
+        self.waiting.insert(id, waiting);
+        jobs.into_iter().try_for_each(|job| self.go_on(job))
+    }
+
+    /// Asks whoever is next, or gives up.
+    fn go_on(&mut self, mut job: Job) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        while !job.seek(self.asking.hosts(), shared.policy(), shared.since) {
+            let others = self.asking.others(job.key);
+            if others.is_empty() {
+                self.shared.progress.failed();
+                let key = job.key;
+                let (failure, is_news) = job.failure();
+                let index = match self.failed.get(&key) {
+                    Some(index) => self.report.fail_again(*index, failure),
+                    None => self.report.fail(failure, is_news),
+                };
+                self.failed.insert(key, index);
+                return self.resolved(key);
+            }
+            job.also_ask(others);
+        }
+        self.ask(job, None);
+        Ok(())
+    }
+
+    fn answer(&self, key: OriginKey) -> Result<Option<BlobName>> {
+        match self.fresh.get(&key) {
+            Some(blob) => Ok(Some(*blob)),
+            None => {
+                let kept = self.shared.archive.catalog.kept(key)?;
+                // A copy that is gone is fetched again.
+                Ok(kept.filter(|blob| self.shared.archive.store.contains(*blob)))
+            }
+        }
+    }
+
+    fn ask(&mut self, job: Job, not_before: Option<Instant>) {
+        self.pace.push(&job.host(), not_before, job);
+    }
+
+    /// A download came to an end: a copy, another try, another rung, or nobody has it. `passed` is where
+    /// redirects led.
+    fn ended(&mut self, mut job: Job, passed: &[Url], ended: Ended) -> Result<()> {
+        let host = job.host();
+        self.pace.done(&host, ended.signal(), Instant::now());
+        if let Some((reason, pause)) = ended.closes_host() {
+            self.asking.close(&host, reason, pause);
+        }
+        match ended {
+            Ended::Got(got) => match self.asking.judge(&self.shared, &job, &got)? {
+                Some(error) => self.lost(job, passed, &error),
+                None => {
+                    self.shared.progress.downloaded();
+                    self.report.downloaded(got.draft.bytes());
+                    let blob = BlobName { digest: got.draft.digest(), media_type: got.inspected.media_type };
+                    self.fresh.insert(job.key, blob);
+                    self.batch.got(&job, *got);
+                    self.touch_batch();
+                    self.resolved(job.key)
+                }
+            },
+            Ended::Listed(body) => {
+                job.listed(&body);
+                self.go_on(job)
+            }
+            Ended::Failed(error) => self.lost(job, passed, &error),
+            Ended::Store(error) => Err(error),
+        }
+    }
+
+    fn lost(&mut self, mut job: Job, passed: &[Url], error: &TryError) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let host = job.host();
+        let by_experience = job.ladder().is_by_experience();
+        match job.failed(error, passed, shared.policy()) {
+            Then::Again(not_before) => {
+                self.ask(job, Some(not_before));
+                Ok(())
+            }
+            Then::Left => {
+                self.asking.lost(&host, job.origin(), error.reason(), by_experience);
+                self.go_on(job)
+            }
+        }
+    }
+
+    /// An origin's fate is known: documents that waited for it only are ready.
+    fn resolved(&mut self, key: OriginKey) -> Result<()> {
+        for id in self.pending.remove(&key).unwrap_or_default() {
+            let waiting = self.waiting.get_mut(&id).expect("who waits is in the window");
+            waiting.missing -= 1;
+            if waiting.missing == 0 {
+                let waiting = self.waiting.remove(&id).expect("it was there a line ago");
+                self.ready(waiting)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of a document's origins have their fate: it goes into the batch.
+    fn ready(&mut self, waiting: Waiting) -> Result<()> {
+        let mut read = waiting.read;
+        self.references -= read.targets.len();
+        let mut answers = Vec::with_capacity(read.targets.len());
+        for target in std::mem::take(&mut read.targets) {
+            let answer = match target.answer {
+                Some(blob) => Some(blob),
+                None => self.answer(target.key)?,
+            };
+            match answer {
+                Some(blob) => answers.push((target.reference, blob)),
+                None => {
+                    let image = &mut self.report.failures[self.failed[&target.key]];
+                    self.batch.failures.extend(image.news());
+                    // A link that leads to no image was never ours to keep.
+                    if target.link && image.failure.reason == "not_an_image" {
+                        read.skipped_links += 1;
+                    } else {
+                        read.counts.failed += 1;
+                        read.wanted.push(target.key);
+                        image.used_by(&read.entry.path, &target.url);
+                    }
+                }
+            }
+        }
+        self.batch.add(Document::new(read, answers));
+        self.touch_batch();
+        Ok(())
+    }
+
+    fn touch_batch(&mut self) {
+        self.batch_since.get_or_insert_with(Instant::now);
+    }
+
+    fn batch_is_due(&self) -> bool {
+        self.batch.is_full() || self.batch_since.is_some_and(|since| since.elapsed() >= BATCH_AGE)
+    }
+
+    fn keep(&mut self) -> oneshot::Receiver<Result<Done>> {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.hosts = self.asking.take_changed_hosts();
+        batch.placeholders = self.asking.take_news();
+        self.batch_since = None;
+        self.keeper.keep(batch)
+    }
+
+    /// A batch is kept: its copies are in the catalog, its documents replaced, refused, or to be read again.
+    async fn kept(&mut self, done: Done) -> Result<()> {
+        for key in done.keys {
+            self.fresh.remove(&key);
+        }
+        self.report.kept(&done.counts);
+        for failure in done.refused {
+            self.report.refuse(failure);
+        }
+        self.report.diffs.extend(done.diffs);
+        self.shared.progress.documents(done.finished);
+        self.batch.seen.extend(done.seen);
+        self.batch.wanted.extend(done.wanted);
+        for Document { read: Read { entry, plans, counts, kept, .. }, links, .. } in done.again {
+            let (plans, kept) = (plans + 1, kept.len() as u64);
+            if plans >= PLANS {
+                let why = "it kept changing while it was rewritten";
+                self.report.refuse(DocumentFailure::new(&entry.path, why));
+                self.report.references.failed += counts.failed + links;
+                self.shared.progress.documents(1);
+                continue;
+            }
+            let shared = Arc::clone(&self.shared);
+            let read = tokio::task::spawn_blocking(move || {
+                let path = entry.path.clone();
+                match Entry::at(&path) {
+                    Ok(again) => read(&shared.reader, &shared.archive, &again, plans),
+                    Err(error) => Reading::Skipped(path, error.into()),
+                }
+            });
+            self.report.not_found(&counts, kept);
+            match read.await.context("the reading thread stopped")? {
+                Reading::Document(read) => self.admit(*read)?,
+                Reading::Skipped(path, skip) => self.report.skip(path, &skip),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what the last batch learned about its documents.
+    async fn finish(&mut self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.hosts = self.asking.take_changed_hosts();
+        batch.placeholders = self.asking.take_news();
+        tokio::task::spawn_blocking(move || keep::confirm(&shared, batch))
+            .await
+            .context("the keeping thread stopped")?
+    }
+}
+
+/// Ends when the user or the system asks the program to stop.
+async fn stop_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "signals cannot be heard");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {},
+        _ = tokio::signal::ctrl_c() => {},
+    }
+}
