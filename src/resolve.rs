@@ -41,7 +41,7 @@ pub struct Resolved {
     pub remote: Vec<Remote>,
     /// Links to kept images.
     pub kept: Vec<Link>,
-    /// Whether relative references lead to another server (`<base href>`).
+    /// Whether relative references, or some of them, lead to another server (`<base href>`).
     pub remote_base: bool,
 }
 
@@ -87,7 +87,8 @@ impl Resolver {
     pub fn resolve(&self, found: Found, ours: &dyn Fn(&str, BlobName) -> bool) -> Resolved {
         let base = found.base.as_deref().and_then(|base| Url::parse(base).ok());
         let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
-        let mut resolved = Resolved { remote_base: base.is_some(), ..Resolved::default() };
+        let mut resolved =
+            Resolved { remote_base: base.is_some() || found.has_inner_base, ..Resolved::default() };
         // What the last of `resolved.remote` was made of: a post's cover is often its first image, too.
         let mut last = String::new();
         for mut reference in found.references {

@@ -31,6 +31,8 @@ pub struct Found {
     pub links: Vec<Reference>,
     /// The document's `<base href>`, as written there, if it has one.
     pub base: Option<String>,
+    /// Whether HTML that stands in it as text has such a base for itself. References there are absolute.
+    pub has_inner_base: bool,
 }
 
 /// Finds every reference in `bytes`. Never fails: what is malformed holds no reference, and the rest is read on.

@@ -23,6 +23,8 @@ pub(super) enum Meaning {
     Link,
     /// The declarations of a style sheet.
     Style,
+    /// A page as text.
+    Page,
     /// The base of all relative URLs.
     Base,
     Nothing,
@@ -87,6 +89,7 @@ impl Place<'_> {
             (Key::Href, Element::Link) => self.is_image_link(tag),
             (Key::Href, Element::A) => return Meaning::Link,
             (Key::Href, Element::Base) => return Meaning::Base,
+            (Key::Srcdoc, Element::Iframe) => return Meaning::Page,
             (Key::Srcset, Element::Img | Element::Image | Element::AmpImage | Element::Source) => {
                 return Meaning::Srcset;
             }

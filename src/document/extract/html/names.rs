@@ -173,6 +173,8 @@ pub(super) enum Key {
     Poster,
     Rel,
     Src,
+    /// A page, on `iframe`.
+    Srcdoc,
     Srcset,
     Style,
     Type,
@@ -196,7 +198,7 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 113> = Names::new([
+static ATTRIBUTES: Names<Key, 114> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
@@ -212,6 +214,7 @@ static ATTRIBUTES: Names<Key, 113> = Names::new([
     ("property", Key::MetaName),
     ("rel", Key::Rel),
     ("src", Key::Src),
+    ("srcdoc", Key::Srcdoc),
     ("srcset", Key::Srcset),
     ("style", Key::Style),
     ("type", Key::Type),
