@@ -125,6 +125,8 @@ impl Escape {
                 '\'' => out.push_str("''"),
                 _ => out.push(char),
             },
+            // a script that holds JSON ends at `</script`, whatever its quotes
+            Self::Json if char == '<' => out.push_str("\\u003C"),
             Self::YamlDouble | Self::TomlBasic | Self::Json => match char {
                 '"' | '\\' => {
                     out.push('\\');

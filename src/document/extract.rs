@@ -8,6 +8,7 @@ mod candidate;
 pub mod css;
 pub mod front_matter;
 pub mod html;
+mod json_ld;
 pub mod markdown;
 mod nested;
 pub mod srcset;

@@ -4,14 +4,14 @@
 //! holds the two against each other, on real pages and on random markup) but at a third of the speed or
 //! less when it has to look at every attribute, and it takes `noscript` for text.
 //!
-//! Read are the attributes that `html/meaning.rs` knows, `style` elements and attributes, and the contents
-//! of `template`, `noscript` and `srcdoc`. Comments, scripts, `textarea` and other raw text hold no references.
+//! Read are the attributes that `html/meaning.rs` knows, `style` elements and attributes, JSON-LD, and the contents
+//! of `template`, `noscript` and `srcdoc`. Comments, other scripts, `textarea` and other raw text hold no references.
 
 use std::ops::Range;
 
 use crate::document::decoded::Decoded;
 use crate::document::escape::{Escape, Escapes};
-use crate::document::extract::{Found, Rules, css, nested, srcset};
+use crate::document::extract::{Found, Rules, css, json_ld, nested, srcset};
 use crate::document::reference::ReferenceKind;
 use crate::document::span::Span;
 
@@ -122,7 +122,13 @@ impl<'a> Finder<'a> {
             Element::Raw | Element::Title | Element::Iframe => {
                 tokens.skip_to(raw_text::end(text, tokens.at(), name));
             }
-            Element::Script => tokens.skip_to(raw_text::script_end(text, tokens.at())),
+            Element::Script => {
+                let raw = raw(raw_text::script_end(text, tokens.at()));
+                if place.is_json_ld(tag) {
+                    json_ld::find(bytes, raw, self.found);
+                }
+                tokens.skip_to(raw.end());
+            }
             Element::Plaintext => tokens.skip_to(text.len()),
             Element::Style => {
                 let raw = raw(raw_text::end(text, tokens.at(), name));

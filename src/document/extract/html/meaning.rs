@@ -115,6 +115,16 @@ impl Place<'_> {
         }
     }
 
+    /// Whether a script is JSON-LD: by the essence of its type (MIME Sniffing, section 4.4).
+    pub(super) fn is_json_ld(self, tag: &Tag) -> bool {
+        let mut types = tag.attributes.iter().filter(|attribute| attribute.key == Key::Type);
+        types.any(|attribute| {
+            let value = char_ref::decode(self.bytes, attribute.value);
+            let essence = value.text().split(';').next().unwrap_or_default();
+            essence.trim_ascii().eq_ignore_ascii_case("application/ld+json")
+        })
+    }
+
     /// `src` is for the sources of video and sound; some write it in a `picture` all the same.
     fn is_source_of_image(self, tag: &Tag, attribute: &Attribute) -> bool {
         match self.media {
