@@ -153,6 +153,9 @@ pub enum Skip {
     /// A kind of document for which there is no finder.
     #[error("documents of this kind are not read yet")]
     UnknownKind,
+    /// JSON that is no JSON Feed.
+    #[error("it is JSON, but no JSON Feed")]
+    NotAFeed,
     /// In the store, where images are kept and no documents.
     #[error("it lies in the store")]
     InStore,
@@ -167,7 +170,9 @@ impl Skip {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Utf16 | Self::Named(_) => true,
-            Self::NotAFile | Self::Binary { .. } | Self::UnknownKind | Self::InStore => false,
+            Self::NotAFile | Self::Binary { .. } | Self::UnknownKind | Self::NotAFeed | Self::InStore => {
+                false
+            }
         }
     }
 
@@ -187,6 +192,7 @@ impl Skip {
             Self::Binary { .. } => "binary",
             Self::Utf16 => "utf16",
             Self::UnknownKind => "unknown_kind",
+            Self::NotAFeed => "not_a_feed",
             Self::InStore => "in_store",
             Self::Named(skip) => skip.reason(),
         }
@@ -276,7 +282,7 @@ impl Rules {
                 let included = include.matched_path_or_any_parents(below, false).is_ignore();
                 included.then_some(known.document())
             }
-            (None, known @ (Known::Kind(_) | Known::ByBytes)) => Some(known.document()),
+            (None, known @ (Known::Kind(_) | Known::ByBytes | Known::Json)) => Some(known.document()),
             (None, Known::Later | Known::Foreign) => None,
         }
     }
@@ -343,7 +349,10 @@ mod tests {
             ["b.md", "a.HTML", "sub/c.markdown", "sub/d.css", "sub-e.txt", "README", "x.png", "y.json"];
         let root = tree(&names);
         let (entries, skipped) = found(root.path(), &Options::default());
-        assert_eq!(entries, ["README", "a.HTML", "b.md", "sub-e.txt", "sub/c.markdown", "sub/d.css"]);
+        assert_eq!(
+            entries,
+            ["README", "a.HTML", "b.md", "sub-e.txt", "sub/c.markdown", "sub/d.css", "y.json"]
+        );
         assert!(skipped.is_empty());
     }
 

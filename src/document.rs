@@ -22,4 +22,6 @@ pub enum DocumentKind {
     Markdown,
     /// A style sheet.
     Css,
+    /// A JSON Feed.
+    Json,
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::crawl::Skip;
 use crate::document::DocumentKind;
+use crate::document::extract::json_feed;
 
 /// What a file's extension says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum Known {
     Kind(DocumentKind),
     /// Perhaps a document: its bytes tell.
     ByBytes,
+    /// JSON, which is a document if its bytes are a feed.
+    Json,
     /// A kind that holds references, but there is no finder for it yet.
     Later,
     /// No document, unless the user says so.
@@ -24,7 +27,7 @@ impl Known {
     pub fn document(self) -> Option<DocumentKind> {
         match self {
             Self::Kind(kind) => Some(kind),
-            Self::ByBytes | Self::Later | Self::Foreign => None,
+            Self::ByBytes | Self::Json | Self::Later | Self::Foreign => None,
         }
     }
 }
@@ -43,7 +46,7 @@ const EXTENSIONS: [(&str, Known); 13] = [
     ("xml", Known::Later),
     ("rss", Known::Later),
     ("atom", Known::Later),
-    ("json", Known::Later),
+    ("json", Known::Json),
 ];
 
 /// What the name of a file says.
@@ -65,6 +68,8 @@ pub fn of(path: &Path, bytes: &[u8]) -> Result<DocumentKind, Skip> {
     }
     match of_name(path) {
         Known::Kind(kind) => Ok(kind),
+        Known::Json if json_feed::is_feed(bytes) => Ok(DocumentKind::Json),
+        Known::Json => Err(Skip::NotAFeed),
         Known::Later => Err(Skip::UnknownKind),
         Known::ByBytes | Known::Foreign => by_markup(bytes),
     }
@@ -112,7 +117,7 @@ fn controls(bytes: &[u8]) -> usize {
     stretches.map(|stretch| usize::from(stretch.iter().map(|byte| counted(*byte)).sum::<u8>())).sum()
 }
 
-/// A page starts as a page; all other text may hold Markdown, which takes any text.
+/// A page starts as a page and a feed says what it is; all other text may hold Markdown, which takes any text.
 fn by_markup(bytes: &[u8]) -> Result<DocumentKind, Skip> {
     let mut rest = skip_space(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     let is_xml = has_prefix(rest, "<?xml");
@@ -127,6 +132,8 @@ fn by_markup(bytes: &[u8]) -> Result<DocumentKind, Skip> {
     }
     if ["<!doctype html", "<html", "<head", "<body"].iter().any(|start| has_prefix(rest, start)) {
         Ok(DocumentKind::Html)
+    } else if json_feed::is_feed(bytes) {
+        Ok(DocumentKind::Json)
     } else if is_xml {
         Err(Skip::UnknownKind)
     } else {
@@ -172,6 +179,13 @@ mod tests {
         check("page", b"<HTML lang=en>", html);
         check("page", b"<?xml version='1.0'?>\n<!DOCTYPE html>", html);
         check("feed", b"<?xml version='1.0'?>\n<rss>", Err("unknown_kind"));
+        let feed = b"{\"version\": \"https://jsonfeed.org/version/1.1\"}";
+        check("a.json", feed, Ok(DocumentKind::Json));
+        check("feed", feed, Ok(DocumentKind::Json));
+        check("a.md", feed, markdown);
+        check("package.JSON", b"{\"version\": \"1.0\"}", Err("not_a_feed"));
+        check("a.json", b"", Err("not_a_feed"));
+        check("a.txt", b"{\"version\": \"1.0\"}", markdown);
         check("a.svg", b"<svg/>", Err("unknown_kind"));
         check("a.njk", b"text", markdown);
         check("a.md", b"\xff\xfe#\0", Err("utf16"));

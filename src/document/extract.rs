@@ -8,6 +8,7 @@ mod candidate;
 pub mod css;
 pub mod front_matter;
 pub mod html;
+pub mod json_feed;
 mod json_ld;
 pub mod markdown;
 mod nested;
@@ -44,6 +45,7 @@ pub fn find(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
         DocumentKind::Html => html::find(bytes, rules, &mut found),
         DocumentKind::Markdown => markdown::find(bytes, rules, &mut found),
         DocumentKind::Css => css::find(bytes, &mut found),
+        DocumentKind::Json => json_feed::find(bytes, rules, &mut found),
     }
     for list in [&mut found.references, &mut found.links] {
         list.sort_by_key(|reference| reference.span);

@@ -43,7 +43,7 @@ pub fn remote_images(bytes: &[u8], kind: DocumentKind) -> Vec<String> {
             html::push_html(&mut out, Parser::new_ext(&text[body..], Options::ENABLE_TABLES));
             Html::parse_document(&out)
         }
-        DocumentKind::Css => return Vec::new(),
+        DocumentKind::Css | DocumentKind::Json => return Vec::new(),
     };
     let base =
         page.select(&selector("base[href]")).next().and_then(|base| Url::parse(base.attr("href")?).ok());
