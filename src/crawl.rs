@@ -147,9 +147,6 @@ pub enum Skip {
         /// The format, as far as it can be told.
         looks_like: &'static str,
     },
-    /// UTF-16, by its byte order mark.
-    #[error("its text is UTF-16, which is not read yet")]
-    Utf16,
     /// A kind of document for which there is no finder.
     #[error("documents of this kind are not read yet")]
     UnknownKind,
@@ -169,7 +166,7 @@ impl Skip {
     #[must_use]
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Utf16 | Self::Named(_) => true,
+            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Named(_) => true,
             Self::NotAFile | Self::Binary { .. } | Self::UnknownKind | Self::NotAFeed | Self::InStore => {
                 false
             }
@@ -190,7 +187,6 @@ impl Skip {
             Self::Unreadable { .. } => "unreadable",
             Self::NotAFile => "not_a_file",
             Self::Binary { .. } => "binary",
-            Self::Utf16 => "utf16",
             Self::UnknownKind => "unknown_kind",
             Self::NotAFeed => "not_a_feed",
             Self::InStore => "in_store",

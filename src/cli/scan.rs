@@ -1,6 +1,5 @@
 //! `imgkeep scan`: the references of documents.
 
-use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use crate::blob::BlobName;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Format, setup};
 use crate::crawl::{Entry, Skip};
+use crate::document::lines::Lines;
 use crate::ops::Document;
 use crate::ops::scan::scan;
 
@@ -85,7 +85,7 @@ fn json(path: &Path, document: &Document, out: &mut Vec<u8>) {
             out.extend_from_slice(name);
             serde_json::to_writer(&mut *out, &number).expect("a vector takes every byte");
         }
-        let raw = std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
+        let raw = remote.reference.escapes.encoding().read(raw);
         for (name, text) in [
             ("context", remote.reference.kind.name()),
             ("raw", &raw),
@@ -124,18 +124,12 @@ fn string(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// `document:line:column origin`, lines and columns from 1, columns in bytes.
+/// `document:line:column origin`, as [`Lines`] counts them.
 fn human(path: &Path, document: &Document, out: &mut Vec<u8>) {
     let name = path.to_string_lossy();
-    let (mut line, mut line_start, mut counted) = (1, 0, 0);
+    let mut lines = Lines::new(&document.bytes);
     for remote in document.resolved.remote.iter().filter(|remote| remote.wanted) {
-        let start = remote.reference.span.start();
-        for end in memchr::memchr_iter(b'\n', &document.bytes[counted..start]) {
-            line += 1;
-            line_start = counted + end + 1;
-        }
-        counted = start;
-        let column = start - line_start + 1;
+        let (line, column) = lines.place(remote.reference.span.start());
         out.extend_from_slice(name.as_bytes());
         write!(out, ":{line}:{column}  ").expect("a vector takes every byte");
         out.extend_from_slice(remote.origin.as_str().as_bytes());

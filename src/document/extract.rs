@@ -2,6 +2,7 @@
 //! but those that its own text embeds (Markdown holds HTML, HTML holds CSS).
 
 use crate::document::DocumentKind;
+use crate::document::encoding::{Encoding, Utf16Offsets};
 use crate::document::reference::Reference;
 
 mod candidate;
@@ -40,6 +41,23 @@ pub struct Found {
 /// Finds every reference in `bytes`. Never fails: what is malformed holds no reference, and the rest is read on.
 #[must_use]
 pub fn find(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
+    let encoding = Encoding::of(bytes);
+    if encoding == Encoding::Bytes {
+        return find_in_bytes(bytes, kind, rules);
+    }
+    let text = encoding.read(bytes);
+    let mut found = find_in_bytes(text.as_bytes(), kind, rules);
+    for list in [&mut found.references, &mut found.links] {
+        let mut offsets = Utf16Offsets::new(&text);
+        for reference in list {
+            reference.span = offsets.span(reference.span);
+            reference.escapes = reference.escapes.written_in(encoding);
+        }
+    }
+    found
+}
+
+fn find_in_bytes(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
     let mut found = Found::default();
     match kind {
         DocumentKind::Html => html::find(bytes, rules, &mut found),

@@ -114,7 +114,7 @@ pub(crate) mod tests {
     pub(crate) fn replaced(source: &[u8], references: &[Reference], url: &str) -> String {
         let edits = references
             .iter()
-            .map(|reference| Edit { span: reference.span, text: reference.escapes.encode(url).into() });
+            .map(|reference| Edit { span: reference.span, text: reference.escapes.encode(url) });
         let patch = Patch::new(Digest::of(source), edits.collect()).unwrap();
         String::from_utf8(patch.apply(source)).unwrap()
     }
