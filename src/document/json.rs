@@ -4,6 +4,8 @@
 //! taken, both found in hand-written JSON: raw control characters in strings, and a comma before a closing
 //! bracket.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use crate::document::decoded::{Builder, Decoded};
@@ -214,17 +216,18 @@ pub fn decode(string: Text<'_>) -> String {
 pub fn decoded(text: Text<'_>, span: Span) -> Decoded<'_> {
     let seen = &text.seen[span.range()];
     let Some(mut at) = memchr::memchr(b'\\', seen) else {
-        return Decoded::bytes(text.raw, span);
+        return Decoded::plain(text, span);
     };
-    let raw = &text.raw[span.range()];
+    let copy = |builder: &mut Builder, part: Range<usize>| {
+        let part = Span::from(part).shift(span.start());
+        builder.copy_text(text.slice(part), part.start());
+    };
     let mut builder = Builder::default();
     let mut copied = 0;
     loop {
         let (len, meaning) = escape(&seen[at..]).map_or((1, None), |(len, char)| (len, Some(char)));
         if let Some(char) = meaning {
-            if copied < at {
-                builder.copy_bytes(&raw[copied..at], span.start() + copied);
-            }
+            copy(&mut builder, copied..at);
             builder.replace(&char, span.start() + at);
             copied = at + len;
         }
@@ -234,7 +237,7 @@ pub fn decoded(text: Text<'_>, span: Span) -> Decoded<'_> {
             None => break,
         }
     }
-    builder.copy_bytes(&raw[copied..], span.start() + copied);
+    copy(&mut builder, copied..seen.len());
     builder.finish(span)
 }
 
