@@ -130,6 +130,9 @@ mod tests {
 
     const UTF_16: [Encoding; 2] = [Encoding::Utf16Le, Encoding::Utf16Be];
 
+    /// ASCII, others, and halves of a character.
+    const UNITS: &[u16] = &[0x61, 0x3c, 0xe9, 0x56fe, 0xd83d, 0xde00];
+
     #[test]
     fn text_in_units_of_two_bytes_is_recognised() {
         for text in [
@@ -188,8 +191,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn offsets_lead_back(units in prop::collection::vec(prop::sample::select(
-            vec![0x61, 0x3c, 0xe9, 0x56fe, 0xd83d, 0xde00_u16]), 0..30), mut cuts in prop::collection::vec(0..31_usize, 4)) {
+        fn offsets_lead_back(
+            units in prop::collection::vec(prop::sample::select(UNITS), 0..30),
+            mut cuts in prop::collection::vec(0..31_usize, 4),
+        ) {
             for (encoding, to_bytes) in UTF_16.into_iter().zip([u16::to_le_bytes, u16::to_be_bytes]) {
                 let bytes: Vec<u8> = units.iter().copied().flat_map(to_bytes).collect();
                 let text = encoding.read(&bytes).into_owned();

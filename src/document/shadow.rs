@@ -170,8 +170,8 @@ impl Legacy {
     }
 }
 
-/// Whether three in four characters start with 0x81 to 0x9F: kana and the commoner half of the kanji in Shift_JIS, and next to
-/// nothing in the others.
+/// Whether three in four characters start with 0x81 to 0x9F: kana and the commoner half of the kanji in
+/// Shift_JIS, and next to nothing in the others.
 fn is_shift_jis(bytes: &[u8]) -> bool {
     let (mut low, mut all) = (0_usize, 0_usize);
     let mut rest = bytes;
