@@ -8,6 +8,7 @@ use scraper::{Html, Selector};
 use url::Url;
 
 use crate::document::DocumentKind;
+use crate::document::encoding::Encoding;
 use crate::document::extract::{Found, Rules, front_matter, srcset};
 
 /// The DOM is quadratic on deep nesting: a page larger than this is not audited.
@@ -34,7 +35,7 @@ const SETS: &[(&str, &str)] =
 /// The `http(s)` images that a browser would ask for when it shows `bytes`, in the order of the elements, each once.
 #[must_use]
 pub fn remote_images(bytes: &[u8], kind: DocumentKind) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = Encoding::of(bytes).read(bytes);
     let page = match kind {
         DocumentKind::Html => Html::parse_document(&text),
         DocumentKind::Markdown => {
@@ -43,7 +44,7 @@ pub fn remote_images(bytes: &[u8], kind: DocumentKind) -> Vec<String> {
             html::push_html(&mut out, Parser::new_ext(&text[body..], Options::ENABLE_TABLES));
             Html::parse_document(&out)
         }
-        DocumentKind::Css => return Vec::new(),
+        DocumentKind::Css | DocumentKind::Json => return Vec::new(),
     };
     let base =
         page.select(&selector("base[href]")).next().and_then(|base| Url::parse(base.attr("href")?).ok());

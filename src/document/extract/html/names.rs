@@ -175,6 +175,8 @@ pub(super) enum Key {
     ReferrerPolicy,
     Rel,
     Src,
+    /// A page, on `iframe`.
+    Srcdoc,
     Srcset,
     Style,
     Type,
@@ -198,7 +200,7 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 114> = Names::new([
+static ATTRIBUTES: Names<Key, 115> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
@@ -215,6 +217,7 @@ static ATTRIBUTES: Names<Key, 114> = Names::new([
     ("referrerpolicy", Key::ReferrerPolicy),
     ("rel", Key::Rel),
     ("src", Key::Src),
+    ("srcdoc", Key::Srcdoc),
     ("srcset", Key::Srcset),
     ("style", Key::Style),
     ("type", Key::Type),
