@@ -57,7 +57,7 @@ pub struct Resolved {
     pub remote: Vec<Remote>,
     /// Links to kept images.
     pub kept: Vec<Link>,
-    /// Whether relative references lead to another server (`<base href>`).
+    /// Whether relative references, or some of them, lead to another server (`<base href>`).
     pub remote_base: bool,
     /// Where the document is published, if it says so.
     pub page: Option<Url>,
@@ -110,7 +110,8 @@ impl Resolver {
         let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
         let page = found.page.as_deref().and_then(|page| Url::parse(page).ok()).or_else(|| base.clone());
         let page = page.filter(|page| matches!(page.scheme(), "http" | "https"));
-        let mut resolved = Resolved { remote_base: base.is_some(), page, ..Resolved::default() };
+        let remote_base = base.is_some() || found.has_inner_base;
+        let mut resolved = Resolved { remote_base, page, ..Resolved::default() };
         // What the last of `resolved.remote` was made of: a post's cover is often its first image, too.
         let mut last = String::new();
         for mut reference in found.references {

@@ -5,6 +5,7 @@ use std::path::Path;
 use imgkeep::blob::BlobName;
 use imgkeep::digest::Digest;
 use imgkeep::document::DocumentKind;
+use imgkeep::document::encoding::Encoding;
 use imgkeep::document::extract::{self, Rules};
 use imgkeep::document::span::Span;
 use imgkeep::document::splice::Patch;
@@ -87,7 +88,7 @@ fn url() -> impl Strategy<Value = String> {
 }
 
 fn piece() -> impl Strategy<Value = String> {
-    (0..22, url(), url()).prop_map(|(form, a, b)| match form {
+    (0..25, url(), url()).prop_map(|(form, a, b)| match form {
         0 => format!("<img src=\"{a}\" alt='x'>"),
         1 => format!("<IMG SRC={a} >"),
         2 => format!("<img data-original='{a}' srcset=\"{a} 1x,\n {b} 2x\">"),
@@ -109,6 +110,12 @@ fn piece() -> impl Strategy<Value = String> {
         18 => format!("<noscript><img src='{a}'></noscript>"),
         19 => format!("<link rel='shortcut icon' href={a}>"),
         20 => format!("<meta property=og:image content='{a}'>"),
+        21 => format!("<iframe srcdoc=\"<img src='{}'>\"></iframe>", a.replace('&', "&amp;")),
+        22 => format!(
+            "\n<script type='application/ld+json'>{{\"image\":[\"{}\"]}}</script>\n",
+            a.replace("&amp;", "&").replace('/', "\\/")
+        ),
+        23 => format!("<p style=\"background:url(&quot;{a}&quot;)\">😀"),
         _ => "\t\0 &amp; <b <c> ]]> ".to_owned(),
     })
 }
@@ -181,7 +188,7 @@ proptest! {
     }
 
     #[test]
-    fn a_generated_feed_comes_back(pieces in prop::collection::vec(xml_piece(), 0..12), style in style()) {
+    fn a_generated_feed_of_xml_comes_back(pieces in prop::collection::vec(xml_piece(), 0..12), style in style()) {
         let text = format!("<?xml version='1.0'?>\n<rss version='2.0'><channel>{}</channel></rss>\n", pieces.concat());
         check(&resolver(), text.as_bytes(), DocumentKind::Xml, &style);
     }
@@ -198,11 +205,43 @@ proptest! {
     }
 
     #[test]
+    fn a_generated_feed_comes_back(
+        pieces in prop::collection::vec(piece(), 0..12),
+        image in url(),
+        style in style(),
+        slashes in any::<bool>(),
+    ) {
+        let html = serde_json::to_string(&pieces.concat()).unwrap();
+        let mut text = format!(r#"{{"icon":"{image}","items":[{{"content_html":{html},"image":"{image}"}}]}}"#);
+        if slashes {
+            text = text.replace('/', "\\/");
+        }
+        check(&resolver(), text.as_bytes(), DocumentKind::Json, &style);
+    }
+
+    #[test]
+    fn a_generated_document_in_utf_16_comes_back(
+        head in front_matter(),
+        pieces in prop::collection::vec(piece(), 0..12),
+        style in style(),
+        html in any::<bool>(),
+        big_endian in any::<bool>(),
+    ) {
+        let encoding = if big_endian { Encoding::Utf16Be } else { Encoding::Utf16Le };
+        let body = pieces.concat();
+        let (text, kind) = if html { (body, DocumentKind::Html) } else { (head + &body, DocumentKind::Markdown) };
+        check(&resolver(), &encoding.write(format!("\u{feff}{text}")), kind, &style);
+    }
+
+    #[test]
     fn any_bytes_are_read_without_a_panic_and_an_empty_patch_changes_none(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        for kind in [DocumentKind::Html, DocumentKind::Xml, DocumentKind::Markdown, DocumentKind::Css] {
-            let found = extract::find(&bytes, kind, &Rules::default());
-            for reference in found.references.iter().chain(&found.links) {
-                prop_assert!(reference.span.end() <= bytes.len());
+        for kind in [DocumentKind::Html, DocumentKind::Xml, DocumentKind::Markdown, DocumentKind::Css, DocumentKind::Json] {
+            for mark in [b"".as_slice(), b"\xff\xfe", b"\xfe\xff"] {
+                let bytes = [mark, &bytes].concat();
+                let found = extract::find(&bytes, kind, &Rules::default());
+                for reference in found.references.iter().chain(&found.links) {
+                    prop_assert!(reference.span.end() <= bytes.len());
+                }
             }
         }
         let patch = Patch::new(Digest::of(&bytes), Vec::new()).unwrap();

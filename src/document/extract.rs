@@ -2,6 +2,7 @@
 //! but those that its own text embeds (Markdown and feeds hold HTML, HTML holds CSS).
 
 use crate::document::DocumentKind;
+use crate::document::encoding::{Encoding, Utf16Offsets};
 use crate::document::reference::Reference;
 use crate::document::referrer::Policy;
 use crate::document::span::Span;
@@ -10,6 +11,8 @@ mod candidate;
 pub mod css;
 pub mod front_matter;
 pub mod html;
+pub mod json_feed;
+mod json_ld;
 pub mod markdown;
 mod nested;
 pub mod srcset;
@@ -51,17 +54,41 @@ pub struct Found {
     pub policy: Option<Policy>,
     /// The referrer policies of single references, by where they stand; sorted.
     pub policies: Vec<(Span, Policy)>,
+    /// Whether HTML that stands in it as text has such a base for itself. References there are absolute.
+    pub has_inner_base: bool,
 }
 
 /// Finds every reference in `bytes`. Never fails: what is malformed holds no reference, and the rest is read on.
 #[must_use]
 pub fn find(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
+    let encoding = Encoding::of(bytes);
+    if encoding == Encoding::Bytes {
+        return find_in_bytes(bytes, kind, rules);
+    }
+    let text = encoding.read(bytes);
+    let mut found = find_in_bytes(text.as_bytes(), kind, rules);
+    for list in [&mut found.references, &mut found.links] {
+        let mut offsets = Utf16Offsets::new(&text);
+        for reference in list {
+            reference.span = offsets.span(reference.span);
+            reference.escapes = reference.escapes.written_in(encoding);
+        }
+    }
+    let mut offsets = Utf16Offsets::new(&text);
+    for (span, _) in &mut found.policies {
+        *span = offsets.span(*span);
+    }
+    found
+}
+
+fn find_in_bytes(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Found {
     let mut found = Found::default();
     match kind {
         DocumentKind::Html => html::find(bytes, rules, &mut found),
         DocumentKind::Xml => xml::find(bytes, rules, &mut found),
         DocumentKind::Markdown => markdown::find(bytes, rules, &mut found),
         DocumentKind::Css => css::find(bytes, &mut found),
+        DocumentKind::Json => json_feed::find(bytes, rules, &mut found),
     }
     for list in [&mut found.references, &mut found.links] {
         list.sort_by_key(|reference| reference.span);

@@ -42,7 +42,7 @@ pub enum ReferenceKind {
     YamlScalar,
     /// A string of TOML front matter.
     TomlString,
-    /// A string of JSON front matter.
+    /// A string of JSON: front matter, JSON-LD, a feed.
     JsonString,
 }
 

@@ -8,6 +8,7 @@ use scraper::{Html, Selector};
 use url::Url;
 
 use crate::document::DocumentKind;
+use crate::document::encoding::Encoding;
 use crate::document::extract::{Found, Rules, front_matter, srcset};
 
 mod xml;
@@ -37,7 +38,7 @@ const SETS: &[(&str, &str)] =
 /// elements, each once.
 #[must_use]
 pub fn remote_images(bytes: &[u8], kind: DocumentKind) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = Encoding::of(bytes).read(bytes);
     let mut images = Images::default();
     match kind {
         DocumentKind::Html => images.of_page(&text),
@@ -48,7 +49,7 @@ pub fn remote_images(bytes: &[u8], kind: DocumentKind) -> Vec<String> {
             images.of_page(&out);
         }
         DocumentKind::Xml => xml::read(&text, &mut images),
-        DocumentKind::Css => {}
+        DocumentKind::Css | DocumentKind::Json => {}
     }
     images.urls
 }

@@ -92,5 +92,5 @@ fn from_catalog(archive: &Archive, planning: &Planning<'_>, link: &Standing) -> 
     };
     let place = planning.document.resolved.kept.iter().find(|kept| kept.span == link.span);
     let escapes = place.map_or(Escapes::default(), |kept| kept.escapes);
-    Ok(Some(Original { bytes: escapes.encode(&origin).into_bytes(), run: String::new() }))
+    Ok(Some(Original { bytes: escapes.encode(&origin), run: String::new() }))
 }

@@ -189,7 +189,7 @@ fn one_banner_for_forty_addresses_is_no_image() {
     assert_eq!(asked.iter().collect::<HashSet<_>>().len(), asked.len(), "nothing is asked twice");
     origin.forget_requests();
     test.run("archive posts").expect_code(3);
-    assert_eq!(origin.requests().len(), 0);
+    assert_eq!(origin.requests().len(), 0, "{:?}", origin.requests());
 }
 
 #[test]

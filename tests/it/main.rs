@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod encodings;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod feeds;

@@ -80,6 +80,22 @@ fn a_document_may_come_from_stdin() {
 }
 
 #[test]
+fn json_is_a_document_if_it_is_a_feed() {
+    let feed = r#"{"version":"https:\/\/jsonfeed.org\/version\/1.1","icon":"http:\/\/cdn.example\/a.png"}"#;
+    let test = Test::new().document("posts/feed.json", feed).document("posts/package.json", "{}");
+    let outcome = test.run("scan posts --format json").expect_code(0);
+    assert_eq!(outcome.stderr, "", "other JSON is passed by");
+    let lines = outcome.json_lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(
+        (&lines[0]["raw"], &lines[0]["context"]),
+        (&r"http:\/\/cdn.example\/a.png".into(), &"json_string".into())
+    );
+    let named = test.run("scan posts/package.json").expect_code(3);
+    assert!(named.stderr.contains("it is JSON, but no JSON Feed"), "{}", named.stderr);
+}
+
+#[test]
 fn scope_and_excluded_hosts_narrow_it() {
     let test = Test::new().document("posts/a.txt", POST);
     let origins = |words: &str| test.run(words).expect_code(0).json_lines().len();

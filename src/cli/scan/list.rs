@@ -1,10 +1,10 @@
 //! References one by one: for people, and as the contract writes them.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 
+use crate::document::lines::Lines;
 use crate::ops::Document;
 use crate::resolve::Remote;
 
@@ -56,15 +56,10 @@ pub(super) fn human(path: &Path, document: &Document, listed: &[&Remote], style:
 
 /// `line:column` of each reference. They come in the order in which they stand.
 fn places(document: &Document, listed: &[&Remote]) -> Vec<String> {
-    let (mut line, mut line_start, mut counted) = (1, 0, 0);
+    let mut lines = Lines::new(&document.bytes);
     let place = |remote: &&Remote| {
-        let start = remote.reference.span.start();
-        for end in memchr::memchr_iter(b'\n', &document.bytes[counted..start]) {
-            line += 1;
-            line_start = counted + end + 1;
-        }
-        counted = start;
-        format!("{line}:{}", start - line_start + 1)
+        let (line, column) = lines.place(remote.reference.span.start());
+        format!("{line}:{column}")
     };
     listed.iter().map(place).collect()
 }
@@ -84,7 +79,7 @@ pub(super) fn json(path: &Path, document: &Document, listed: &[&Remote], out: &m
             out.extend_from_slice(name);
             serde_json::to_writer(&mut *out, &number).expect("a vector takes every byte");
         }
-        let raw = std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
+        let raw = remote.reference.escapes.encoding().read(raw);
         for (name, text) in [
             ("context", remote.reference.kind.name()),
             ("raw", &raw),

@@ -33,8 +33,8 @@ mod token;
 
 /// Finds what a whole document refers to.
 ///
-/// `found.base` is the first remote `xml:base`. Unless it is the root's and the only one, a relative URL is
-/// found as the absolute one that it stands for (XML Base, section 4), and left out where none holds.
+/// `found.base` is the `xml:base` of the root, if that is remote. Where another one holds, a relative URL is
+/// found as the absolute one that it stands for (XML Base, section 4).
 pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) {
     let mut finder = Finder {
         bytes,
@@ -51,12 +51,6 @@ pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) {
         entities: Entities::Html,
     };
     finder.read();
-    let Finder { is_based, .. } = finder;
-    if found.base.is_some() && !is_based {
-        for list in [&mut found.references, &mut found.links] {
-            list.retain(|reference| is_absolute(&reference.url));
-        }
-    }
 }
 
 struct Finder<'a> {
@@ -73,7 +67,7 @@ struct Finder<'a> {
     /// The remote `xml:base`s of open elements, outermost first.
     bases: Vec<Url>,
     has_root: bool,
-    /// Whether one base holds for the whole document.
+    /// Whether `found.base` is the root's.
     is_based: bool,
     /// What names mean that are in no namespace.
     plain: Namespace,
@@ -251,9 +245,11 @@ impl<'a> Finder<'a> {
         let base = base.filter(|base| base.as_str().len() <= LONGEST_BASE);
         open.base = base.is_some().then_some(self.bases.len());
         if let Some(base) = base {
-            if self.found.base.is_none() {
+            if self.has_root {
+                self.found.has_inner_base = true;
+            } else {
                 self.found.base = Some(base.as_str().to_owned());
-                self.is_based = !self.has_root;
+                self.is_based = true;
             }
             self.bases.push(base);
         }
@@ -275,10 +271,7 @@ impl<'a> Finder<'a> {
             let value = Text::attribute(bytes, telling.value, self.entities);
             let mut found = Found::default();
             telling.find(bytes, value.decoded(), rules, &mut found);
-            if self.found.base.is_none() && found.base.is_some() {
-                self.is_based = true;
-                self.found.base = found.base.take();
-            }
+            self.found.base = self.found.base.take().or(found.base.take());
             self.found.page = self.found.page.take().or(found.page.take());
             self.found.policy = found.policy.or(self.found.policy);
             self.take(found, &value, open.base, |_| Some(Escapes::default()));
@@ -376,6 +369,7 @@ impl<'a> Finder<'a> {
             };
             Some(Reference { escapes, url, ..reference })
         };
+        self.found.has_inner_base |= found.has_inner_base;
         self.found.references.extend(found.references.into_iter().filter_map(in_place));
         self.found.links.extend(found.links.into_iter().filter_map(in_place));
     }

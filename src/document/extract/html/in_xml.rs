@@ -144,7 +144,7 @@ impl Telling {
         rules: &Rules,
         found: &mut Found,
     ) {
-        let mut finder = Finder { bytes, rules, found, foreign: Foreign::default(), media: None };
+        let mut finder = Finder { bytes, rules, found, foreign: Foreign::default(), media: None, depth: 0 };
         finder.value(self.meaning, value);
     }
 }

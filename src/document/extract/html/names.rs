@@ -177,6 +177,8 @@ pub(super) enum Key {
     ReferrerPolicy,
     Rel,
     Src,
+    /// A page, on `iframe`.
+    Srcdoc,
     Srcset,
     Style,
     Type,
@@ -200,7 +202,7 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 116> = Names::new([
+static ATTRIBUTES: Names<Key, 117> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
@@ -219,6 +221,7 @@ static ATTRIBUTES: Names<Key, 116> = Names::new([
     ("referrerpolicy", Key::ReferrerPolicy),
     ("rel", Key::Rel),
     ("src", Key::Src),
+    ("srcdoc", Key::Srcdoc),
     ("srcset", Key::Srcset),
     ("style", Key::Style),
     ("type", Key::Type),
