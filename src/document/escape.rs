@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn no_cdata_section_ends_early() {
         let check = |url: &str, expected: &str| {
-            assert_eq!(Escapes::of(Escape::Cdata).encode(url), expected.as_bytes())
+            assert_eq!(Escapes::of(Escape::Cdata).encode(url), expected.as_bytes());
         };
         check("http://[::1]:80/a[0]?b=\"c\"&d", "http://[::1]:80/a[0]?b=\"c\"&d");
         check("a]]>b]]]", "a]%5D%3Eb]%5D]");
