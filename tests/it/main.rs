@@ -17,6 +17,8 @@ mod front_door;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod scan;

@@ -69,13 +69,13 @@ impl Asking {
         shared: &Shared,
         target: &Target,
         is_link: bool,
-        hints: Hints,
+        hints: &Hints,
         failure: Option<Failure>,
     ) -> Job {
         let Shared { options, .. } = shared;
         let origin = target.origin.url();
         let manner = self.hosts.manner(target.origin.host());
-        let ladder = Ladder::new(&origin, &hints, &options.ladder, &options.fetch, manner);
+        let ladder = Ladder::new(&origin, hints, &options.ladder, &options.fetch, manner);
         Job::new(target.key, target.origin.clone(), is_link, ladder, Memory::new(failure))
     }
 
