@@ -148,6 +148,72 @@ fn what_only_looks_like_an_image() {
     check("![a] (/x.png) !\\[b](/x.png) !(/x.png)", &[]);
 }
 
+#[test]
+fn tags_of_site_generators() {
+    check("{% img http://h/a_b_c/*x*.png %} *y* ![b](/1.png)", &["http://h/a_b_c/*x*.png", "/1.png"]);
+    check("a {% img left http://h/a`b.png %} ` ![b](/1.png)", &["http://h/a`b.png", "/1.png"]);
+    check("- {{< figure src=\"//h/a.png\" >}}\n- {% image //h/b.png %}\n", &["//h/a.png", "//h/b.png"]);
+    check(
+        "{{< figure\n    src=`//h/a.png`\n    link=\"//h/b\"\n>}}\n\n![b](/1.png)",
+        &["//h/a.png", "/1.png"],
+    );
+    check(
+        "[{% img //h/a.png %}](//h/page) ![{% img //h/b.png %}](/1.png)",
+        &["//h/a.png", "//h/b.png", "/1.png"],
+    );
+    check("<p>{% img //h/a.png %}</p>\n<img src='/1.png'>", &["//h/a.png", "/1.png"]);
+    check("{% fancybox %}\n![a](/1.png)\n{% endfancybox %}\n", &["/1.png"]);
+    check(
+        "{% raw %}![a](/1.png) {% img //h/x.png %}{% endraw %} {% img //h/a.png %}",
+        &["/1.png", "//h/a.png"],
+    );
+    check("---\ncover: /1.png\n---\n{% img //h/a.png %}", &["/1.png", "//h/a.png"]);
+    let check = |document: &[u8], expected: &[&str]| {
+        let found = find(document);
+        let urls: Vec<_> = found.references.iter().map(|reference| reference.url.as_str()).collect();
+        assert_eq!(urls, expected, "{}", document.escape_ascii());
+    };
+    check(b"\xcd\xbc\xc6\xac\x81\x7b% {% img //h/\xb2\xe2.png '\x81\x7d\x81\x7b' %}", &["//h/%B2%E2.png"]);
+    let found = find(b"{{< figure src=\"/a/b\" link=\"//h/full\" >}}");
+    assert_eq!(found.references[0].kind, ReferenceKind::TemplateTag);
+    assert_eq!(found.links[0].url, "//h/full");
+}
+
+#[test]
+fn tags_that_are_shown_or_hidden() {
+    for text in [
+        "`{% img //h/x.png %}` ``{{< img src=`//h/x.png` >}}``",
+        "```\n{% img //h/x.png %}\n```",
+        "    {% img //h/x.png %}",
+        "<pre>{% img //h/x.png %}</pre>",
+        "<code>{% img //h/x.png %}</code>",
+        "<!-- {% img //h/x.png %} -->",
+        "a <!-- {% img //h/x.png %} --> b",
+        "<script>\n'{% img //h/x.png %}'\n</script>",
+        "<!-- {% img //h/x.png %}",
+        "{% raw %}{% img //h/x.png %}{% endraw %}",
+        "{% codeblock %}\n![a](/x.png) <img src='/x.png'> {% img //h/x.png %}\n{% endcodeblock %}",
+        "<div>\n{% highlight html %}\n<img src='/x.png'>\n{% endhighlight %}\n</div>",
+        "{{< highlight html >}}\n<!-- ```\n{{< /highlight >}}",
+        "{% comment %} ![a](/x.png) {% endcomment %}",
+    ] {
+        check(text, &[]);
+        check(
+            &format!("{text}\n\n{{% img //h/a.png %}}\n\n![a](/1.png)"),
+            match text {
+                "<!-- {% img //h/x.png %}" => &[],
+                _ => &["//h/a.png", "/1.png"],
+            },
+        );
+    }
+    // What begins in code begins nothing.
+    check(
+        "`{% codeblock %}` ![a](/1.png) `{% endcodeblock %}` {% img //h/a.png %}",
+        &["/1.png", "//h/a.png"],
+    );
+    check("`{% img` ![a](/1.png) `%}`", &["/1.png"]);
+}
+
 /// Second bytes of GBK, Big5 and Shift_JIS characters that look like `\`, `[`, `]`, `` ` `` and `|`.
 #[test]
 fn other_encodings() {

@@ -87,7 +87,7 @@ fn url() -> impl Strategy<Value = String> {
 }
 
 fn piece() -> impl Strategy<Value = String> {
-    (0..22, url(), url()).prop_map(|(form, a, b)| match form {
+    (0..26, url(), url()).prop_map(|(form, a, b)| match form {
         0 => format!("<img src=\"{a}\" alt='x'>"),
         1 => format!("<IMG SRC={a} >"),
         2 => format!("<img data-original='{a}' srcset=\"{a} 1x,\n {b} 2x\">"),
@@ -109,6 +109,10 @@ fn piece() -> impl Strategy<Value = String> {
         18 => format!("<noscript><img src='{a}'></noscript>"),
         19 => format!("<link rel='shortcut icon' href={a}>"),
         20 => format!("<meta property=og:image content='{a}'>"),
+        21 => format!("{{% img left {a} 100 'a title' %}}"),
+        22 => format!("\n\n{{{{< figure src=\"{a}\" link=`{b}` >}}}}\n\n"),
+        23 => format!("{{% codeblock %}} {{% image {a} %}} ![a]({b}) {{% endcodeblock %}}"),
+        24 => format!("{{{{< gallery {a} '{b}' >}}}}"),
         _ => "\t\0 &amp; <b <c> ]]> ".to_owned(),
     })
 }

@@ -23,6 +23,8 @@ pub(super) struct Parts {
     pub(super) links: Vec<Reference>,
     /// Raw HTML, each piece as far as it goes without a break.
     pub(super) html: Vec<Span>,
+    /// Code: spans, fences and indented blocks, with their marks.
+    pub(super) code: Vec<Span>,
 }
 
 /// `shadow` is what is seen of `text`.
@@ -93,6 +95,7 @@ impl Reader<'_> {
                 self.end(true);
             }
             Event::End(TagEnd::Link) => self.end(false),
+            Event::Code(_) | Event::Start(Tag::CodeBlock(_)) => self.parts.code.push(range.into()),
             Event::Start(Tag::HtmlBlock) => self.in_block = false,
             Event::Html(_) => {
                 self.html(range.into());
