@@ -5,6 +5,8 @@ use std::fs;
 use imgkeep::document::DocumentKind;
 use imgkeep::document::extract::{self, Found, Rules};
 use imgkeep::document::reference::{Reference, ReferenceKind};
+use imgkeep::origin::proxy::Families;
+use imgkeep::resolve::{Resolver, Scope};
 use proptest::prelude::*;
 
 fn find(document: &[u8]) -> Found {
@@ -129,8 +131,28 @@ fn links_to_images() {
     };
     check("[a](/1.png) [b](/page) [c](/x.JPG?w=1) [d](/x.pngs)", &["/1.png", "/x.JPG?w=1"]);
     check("[![a](/thumb.png)](/full.png)", &["/full.png"]);
+    check(
+        "[a](https://a.example/b) [b](//a.example) [c](mailto:a@b.example) [d](#x.png) [e][f]\n\n[f]: HTTP://a",
+        &["https://a.example/b", "//a.example", "HTTP://a"],
+    );
     check("<https://a.example/1.png> https://a.example/2.png", &[]);
     check("![see [a](/1.png)](/2.png)", &[]);
+}
+
+/// A link to what the document shows is one to an image, whatever the URL says, as in HTML.
+#[test]
+fn links_to_what_is_shown() {
+    let resolver = Resolver { families: Families::builtin(), scope: Scope::All, exclude_hosts: Vec::new() };
+    let links = |document: &str, kind| {
+        let found = extract::find(document.as_bytes(), kind, &Rules::default());
+        let links = resolver.resolve(found, &|_, _| true).remote.into_iter().filter(|remote| remote.link);
+        links.map(|link| document[link.reference.span.range()].to_owned()).collect::<Vec<_>>()
+    };
+    let proxied = "https://cors.zfour.workers.dev/?http://h/o";
+    let markdown = format!("[![a]({proxied})](http://h/o) [b](http://h/p) [c][d]\n\n[d]: http://h/q.png");
+    assert_eq!(links(&markdown, DocumentKind::Markdown), ["http://h/o", "http://h/q.png"]);
+    let html = format!("<a href='http://h/o'><img src='{proxied}'></a><a href='http://h/p'>");
+    assert_eq!(links(&html, DocumentKind::Html), ["http://h/o"]);
 }
 
 #[test]

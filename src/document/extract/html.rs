@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::document::decoded::Decoded;
 use crate::document::escape::{Escape, Escapes};
-use crate::document::extract::{Found, Rules, css, srcset};
+use crate::document::extract::{Found, Rules, candidate, css, srcset};
 use crate::document::reference::ReferenceKind;
 use crate::document::span::Span;
 
@@ -29,9 +29,8 @@ mod token;
 
 /// Finds what a whole document refers to.
 ///
-/// `found.links` gets every `a href` that may lead to an image: an absolute URL, or a relative one that
-/// holds the extension of an image. A link to an image often shows it only once it is unwrapped. There is
-/// also what a script will load (`data-src`) into an element that is no image, unless its extension tells.
+/// `found.links` gets every `a href` that may lead to an image, and what a script will load (`data-src`)
+/// into an element that is no image, unless its extension tells.
 pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) {
     find_in(bytes, &[Span::new(0, bytes.len())], rules, found);
 }
@@ -155,10 +154,10 @@ impl<'a> Finder<'a> {
                 css::find_in_value(value, Escapes::of(Escape::Css).inside(Escape::Html), self.found);
             }
             Meaning::Lazy if meaning::is_like_url(text) => self.image(value, 0..text.len()),
-            Meaning::LazyLink if meaning::is_like_url(text) && meaning::holds_image_extension(text) => {
+            Meaning::LazyLink if meaning::is_like_url(text) && candidate::names_image(text) => {
                 self.image(value, 0..text.len());
             }
-            Meaning::LazyLink | Meaning::Link if meaning::may_lead_to_image(text) => {
+            Meaning::LazyLink | Meaning::Link if candidate::may_lead_to_image(text) => {
                 let escapes = Escapes::of(Escape::Html);
                 let link = value.reference(0..text.len(), ReferenceKind::HtmlAttribute, escapes);
                 self.found.links.extend(link);
