@@ -10,6 +10,7 @@ use crate::blob::BlobName;
 use crate::catalog::Catalog;
 use crate::catalog::row::Counts;
 use crate::crawl::{self, Entry, Skip};
+use crate::document::extract::prefilter::may_name_image;
 use crate::document::extract::{self, Rules};
 use crate::resolve::{Resolved, Resolver};
 use crate::rewrite::link::{self, LinkStyle};
@@ -79,7 +80,11 @@ impl Reader {
         bytes: &[u8],
         known: &dyn Fn(BlobName) -> bool,
     ) -> Result<Resolved, Skip> {
-        let found = extract::find(bytes, entry.kind_of(bytes)?, &self.rules);
+        let kind = entry.kind_of(bytes)?;
+        if !may_name_image(bytes) {
+            return Ok(Resolved::default());
+        }
+        let found = extract::find(bytes, kind, &self.rules);
         let ours = |text: &str, blob| match &self.link {
             LinkStyle::Prefix(prefix) if text.starts_with(prefix.as_str()) => true,
             _ => known(blob),

@@ -260,6 +260,13 @@ fn front_matter_and_body() {
     check("+++\nimages = ['/1.png']\n+++\n![a](/2.png)\n", &["/1.png", "/2.png"]);
     check("{\"image\": \"/1.png\"}\n\n![a](/2.png)\n", &["/1.png", "/2.png"]);
     check("---\ncover: /1.png\n\n![a](/2.png)\n", &["/2.png"]);
+    check("title: x\ncover: /1.png\n---\n![a](/2.png)\n", &["/1.png", "/2.png"]);
+    check("title: x\ncover: >-\n  https://h/1\nog.image: //h/2\n---\n", &["https://h/1", "//h/2"]);
+    check("\"title\": \"x\",\n\"cover\": \"/1.png\"\n;;;\n![a](/2.png)\n", &["/1.png", "/2.png"]);
+    check("Cover: /x.png\n---\n\n![a](/2.png)\n", &["/2.png"]);
+    // Markdown and HTML in a value are not read; the key would have to name an image.
+    check("---\nexcerpt: '![a](/x.png) <img src=/x.png>'\ncover: '![a](/x.png)'\n---\n", &[]);
+    check("---\na: {b: [{c: {cover: [/1.png, {src: /2.png}]}}]}\n---\n", &["/1.png", "/2.png"]);
     check("---\n![a](/1.png)\n\n---\n\n![a](/2.png)\n", &["/1.png", "/2.png"]);
 }
 

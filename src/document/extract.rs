@@ -10,6 +10,7 @@ pub mod front_matter;
 pub mod html;
 pub mod markdown;
 mod nested;
+pub mod prefilter;
 pub mod srcset;
 
 /// What the user adds to the built-in lists. Names are compared without regard to ASCII case.

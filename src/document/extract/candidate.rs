@@ -32,9 +32,13 @@ pub(super) fn may_lead_to_image(url: &str) -> bool {
     ["//", "http://", "https://"].into_iter().any(starts_with) || names_image(text)
 }
 
-/// Whether `text` as a whole is one URL, absolute or relative, and not some other word or sentence.
+/// Whether `text` as a whole is one URL, absolute or relative, and not some other word, sentence or markup.
 pub(super) fn is_one_url(text: &str) -> bool {
-    is_fetchable(text) && !holds_space_or_control(text) && (text.contains('/') || names_image(text))
+    is_fetchable(text)
+        && !text.contains(['<', '>'])
+        && !text.contains("](")
+        && !holds_space_or_control(text)
+        && (text.contains('/') || names_image(text))
 }
 
 fn holds_space_or_control(text: &str) -> bool {
@@ -114,6 +118,8 @@ mod tests {
             ("true", false),
             ("see https://a.example/b.png", false),
             ("fa-home", false),
+            ("![a](/b.png)", false),
+            ("<img/src=/b.png>", false),
         ] {
             assert_eq!(is_one_url(text), expected, "{text}");
         }

@@ -95,8 +95,8 @@ pub(super) fn list(seen: &[u8], value: Span) -> impl Iterator<Item = Span> + '_ 
             let behind = &behind[blanks(behind)..];
             [&b"/"[..], b"./", b"../", b"http://", b"https://"].iter().any(|url| behind.starts_with(url))
         };
-        let commas = memchr::memchr_iter(b',', &seen[start..value.end()]).map(|len| start + len);
-        let end = commas.filter(ends).next();
+        let mut commas = memchr::memchr_iter(b',', &seen[start..value.end()]).map(|len| start + len);
+        let end = commas.find(ends);
         at = end.unwrap_or(value.end()) + 1;
         let end = end.unwrap_or(value.end());
         Some(Span::new(start, start + seen[start..end].trim_ascii_end().len()))
