@@ -1,6 +1,6 @@
 //! References in HTML, the WHATWG way: whatever the bytes, a browser makes a page of them.
 //!
-//! The tokenizer is our own, over memchr. lol_html reads the same tags and attributes (`tests/html_spans.rs`
+//! The tokenizer is our own, over memchr. lol_html reads the same tags and attributes (`tests/html_spans`
 //! holds the two against each other, on real pages and on random markup) but at a third of the speed or
 //! less when it has to look at every attribute, and it takes `noscript` for text.
 //!
