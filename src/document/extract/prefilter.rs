@@ -33,10 +33,10 @@ fn may_be_of_url(document: &[u8], at: usize) -> bool {
 
 /// Whether `before` ends with `http` or `https`.
 fn ends_with_scheme(before: &[u8]) -> bool {
-    let mut letters = before.iter().rev().filter(|byte| !is_dropped(byte)).map(u8::to_ascii_lowercase);
-    let last = letters.next();
-    let mut scheme = (last == Some(b's')).then(|| letters.next()).unwrap_or(last).into_iter().chain(letters);
-    b"ptth".iter().all(|&letter| scheme.next() == Some(letter))
+    let mut letters =
+        before.iter().rev().filter(|byte| !is_dropped(byte)).map(u8::to_ascii_lowercase).peekable();
+    letters.next_if_eq(&b's');
+    b"ptth".iter().all(|&letter| letters.next() == Some(letter))
 }
 
 fn is_dropped(byte: &&u8) -> bool {
