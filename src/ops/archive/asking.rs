@@ -82,7 +82,12 @@ impl Asking {
     /// Keeps the wrappers of one more reference to an image, should nobody else give it.
     pub(super) fn also_ask(&mut self, target: &Target) {
         if target.answer.is_none() && !target.wrappers.is_empty() {
-            self.others.entry(target.key).or_default().extend_from_slice(&target.wrappers);
+            let known = self.others.entry(target.key).or_default();
+            for url in &target.wrappers {
+                if !known.contains(url) {
+                    known.push(url.clone());
+                }
+            }
         }
     }
 

@@ -258,6 +258,7 @@ impl Loop {
                     self.report.downloaded(got.draft.bytes());
                     let blob = BlobName { digest: got.draft.digest(), media_type: got.inspected.media_type };
                     self.fresh.insert(job.key, blob);
+                    self.asking.others(job.key);
                     self.batch.got(&job, *got);
                     self.touch_batch();
                     self.resolved(job.key)
