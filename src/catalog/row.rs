@@ -1,11 +1,16 @@
 //! What is kept, as values: rows that go in and come out.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
 use crate::digest::Digest;
+use crate::ladder::Rung;
 use crate::ladder::hosts::Host;
+use crate::ladder::schedule::{self, Due, Policy};
 
 /// What an origin gave at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +72,23 @@ pub struct Attempt {
     pub policy: String,
 }
 
+impl Attempt {
+    /// Whether it was one of `rung`.
+    #[must_use]
+    pub fn is_of(&self, rung: &Rung) -> bool {
+        self.url == rung.url.as_str() && self.referer.as_deref() == rung.referer.as_ref().map(Url::as_str)
+    }
+
+    /// When it is made again, as seen at `now` (milliseconds since 1970).
+    #[must_use]
+    pub fn due(&self, policy: Policy<'_>, now: i64) -> Due {
+        match self.reason.parse() {
+            Ok(reason) => schedule::due(reason, &self.policy, self.next, policy, now),
+            Err(_) => Due::NextRun,
+        }
+    }
+}
+
 /// Why an origin has no copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -80,6 +102,22 @@ pub struct Failure {
     pub detail: String,
     /// The last tries of each rung, in order of time.
     pub attempts: Vec<Attempt>,
+}
+
+impl Failure {
+    /// The last attempt of each rung, in order of time.
+    #[must_use]
+    pub fn last_attempts(&self) -> Vec<&Attempt> {
+        let mut seen = HashSet::new();
+        let mut last: Vec<&Attempt> = self
+            .attempts
+            .iter()
+            .rev()
+            .filter(|attempt| seen.insert((attempt.url.as_str(), attempt.referer.as_deref())))
+            .collect();
+        last.reverse();
+        last
+    }
 }
 
 /// Bytes of a host that stand for images without being them.
@@ -201,7 +239,7 @@ pub struct Totals {
     pub bytes: u64,
     /// Origins that have a copy.
     pub origins: u64,
-    /// Origins that have none.
+    /// Origins that have none although documents want one.
     pub failures: u64,
     /// Documents that were looked at.
     pub documents: u64,
@@ -218,7 +256,7 @@ pub struct HostRow {
     pub host: String,
     /// Origins that have a copy.
     pub kept: u64,
-    /// Origins that have none.
+    /// Origins that have none although documents want one.
     pub failing: u64,
     /// Length of the copies.
     pub bytes: u64,

@@ -70,6 +70,13 @@ pub fn ends(origin: &Url) -> [Url; 2] {
     [capture("19960101000000", origin.as_str()), capture("29991231235959", origin.as_str())]
 }
 
+/// When the capture at `url` was taken, or was asked for; `None` if it is none.
+#[must_use]
+pub fn date_of(url: &Url) -> Option<Timestamp> {
+    let time = time_of(url).filter(|_| url.host_str() == Some(HOST))?;
+    instant(&time)
+}
+
 fn instant(time: &str) -> Option<Timestamp> {
     let time = DateTime::strptime(TIME, time).ok()?;
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
@@ -98,6 +105,9 @@ mod tests {
             near.as_str(),
             "https://web.archive.org/web/20160504030201id_/http://a.test/i.png?x=1&y=%20"
         );
+        assert_eq!(date_of(&near), Some(date("2016-05-04T03:02:01Z")));
+        assert_eq!(date_of(&origin), None);
+        assert_eq!(date_of(&list(&origin)), None);
         assert!(
             list(&origin)
                 .query()

@@ -14,7 +14,7 @@ use crate::fetch::retry::Backoff;
 use crate::fetch::{self, Answer, Headers, Reason};
 use crate::ladder::hosts::Hosts;
 use crate::ladder::schedule::Policy;
-use crate::ladder::{Ladder, Rung};
+use crate::ladder::{Ladder, Rung, placeholder};
 use crate::media::{self, Flaw, Inspected};
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::{Shared, now};
@@ -79,7 +79,7 @@ pub(super) enum TryError {
     #[error("the check of its bytes broke off")]
     Broken,
     /// A picture that stands for others.
-    #[error("a placeholder: {digest}")]
+    #[error("{}", placeholder::detail(*digest))]
     Placeholder { digest: Digest },
     #[error("the configuration leaves nobody to ask")]
     NoSource,

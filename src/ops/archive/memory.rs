@@ -7,7 +7,7 @@ use url::Url;
 use crate::catalog::row::{Attempt, Failure};
 use crate::fetch::Reason;
 use crate::ladder::Rung;
-use crate::ladder::schedule::{self, Policy};
+use crate::ladder::schedule::{self, Due, Policy};
 use crate::ops::archive::now;
 use crate::origin::OriginUrl;
 
@@ -42,10 +42,7 @@ impl Memory {
     /// The last attempt of `rung`, if what it said still holds: its time has not come, and nothing that it came
     /// from has changed.
     pub(super) fn holds(&self, rung: &Rung, policy: Policy<'_>, now: i64) -> Option<&Attempt> {
-        let attempt = self.last(rung)?;
-        let reason: Reason = attempt.reason.parse().ok()?;
-        let is_same = attempt.policy == schedule::fingerprint(reason, policy);
-        (is_same && attempt.next.is_none_or(|next| now < next)).then_some(attempt)
+        self.last(rung).filter(|attempt| attempt.due(policy, now) != Due::NextRun)
     }
 
     /// `rung` was asked and gave nothing.
@@ -58,7 +55,7 @@ impl Memory {
         retry_after: Option<Duration>,
         policy: Policy<'_>,
     ) {
-        let before = self.attempts[..self.old].iter().rfind(|attempt| is_of(attempt, rung));
+        let before = self.attempts[..self.old].iter().rfind(|attempt| attempt.is_of(rung));
         let tries = before.map_or(0, |attempt| attempt.tries).saturating_add(1);
         let pause = schedule::pause(reason, tries).map(|pause| pause.max(retry_after.unwrap_or_default()));
         let at = now();
@@ -110,12 +107,8 @@ impl Memory {
     }
 
     fn last(&self, rung: &Rung) -> Option<&Attempt> {
-        self.attempts.iter().rfind(|attempt| is_of(attempt, rung))
+        self.attempts.iter().rfind(|attempt| attempt.is_of(rung))
     }
-}
-
-fn is_of(attempt: &Attempt, rung: &Rung) -> bool {
-    attempt.url == rung.url.as_str() && attempt.referer.as_deref() == rung.referer.as_ref().map(Url::as_str)
 }
 
 fn described(rung: &Rung, reason: Reason, detail: String, policy: Policy<'_>) -> Attempt {

@@ -13,7 +13,7 @@ use crate::catalog::row::{Attempt, Batch, Failure, Placeholder};
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::fetch::Reason;
-use crate::ladder::schedule;
+use crate::ladder::{placeholder, schedule};
 use crate::ops::archive::asking::asked_of;
 use crate::ops::archive::reading::read_in_background;
 use crate::ops::archive::run::Loop;
@@ -109,7 +109,7 @@ fn documents(shared: &Shared, digests: &[Digest]) -> Result<Vec<Vec<u8>>> {
 
 fn failure(shared: &Shared, digest: Digest, given: &Given) -> Failure {
     let reason = Reason::Placeholder;
-    let detail = format!("a placeholder: {digest}");
+    let detail = placeholder::detail(digest);
     let at = now();
     let pause = schedule::pause(reason, 1).map(|pause| i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
     let attempt = Attempt {
