@@ -8,9 +8,11 @@ use url::Url;
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
 use crate::digest::Digest;
+use crate::fetch::Reason;
 use crate::ladder::Rung;
 use crate::ladder::hosts::Host;
 use crate::ladder::schedule::{self, Due, Policy};
+use crate::media::MediaType;
 
 /// What an origin gave at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,14 @@ pub struct Snapshot {
     /// Who was asked before and gave nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+}
+
+impl Snapshot {
+    /// What the store calls the bytes; `None` if their type is unknown to this program.
+    #[must_use]
+    pub fn blob(&self) -> Option<BlobName> {
+        Some(BlobName { digest: self.digest, media_type: MediaType::from_extension(&self.extension)? })
+    }
 }
 
 /// One try to get an image.
@@ -77,6 +87,22 @@ impl Attempt {
     #[must_use]
     pub fn is_of(&self, rung: &Rung) -> bool {
         self.url == rung.url.as_str() && self.referer.as_deref() == rung.referer.as_ref().map(Url::as_str)
+    }
+
+    /// Whether the image itself turned out to be at a private address, not what it redirects to: nobody else may
+    /// be told of it.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.source.starts_with("origin")
+            && self.passed.is_empty()
+            && self.reason.parse() == Ok(Reason::BlockedAddress)
+    }
+
+    /// Whom it asked; empty if nobody.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = Url::parse(&self.url).ok();
+        url.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned()
     }
 
     /// When it is made again, as seen at `now` (milliseconds since 1970).
