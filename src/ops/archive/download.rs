@@ -174,7 +174,10 @@ impl Job {
             {
                 let passed: Vec<Url> = attempt.passed.iter().filter_map(|url| url.parse().ok()).collect();
                 let reason = attempt.reason.parse().unwrap_or(Reason::Damaged);
-                self.ladder.skip(reason, &passed);
+                match attempt.is_private() {
+                    true => self.ladder.stop(),
+                    false => self.ladder.skip(reason, &passed),
+                }
             } else if let Some((reason, until)) = hosts.closed(rung.host(), now) {
                 self.memory.left_alone(rung, reason, until, policy);
                 self.ladder.skip(reason, &[]);
