@@ -21,11 +21,14 @@ pub mod change;
 mod kept;
 pub mod litter;
 mod parallel;
+pub mod placeholders;
 pub mod preview;
 pub mod relink;
 pub mod restore;
+pub mod rot;
 pub mod scan;
 pub mod status;
+
 pub mod stdin;
 pub mod verify;
 

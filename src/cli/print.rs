@@ -6,6 +6,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Command;
+use jiff::Timestamp;
+
+use crate::ladder::schedule::Due;
 
 /// A length in bytes, for people: binary units, three digits.
 pub(super) struct Bytes(pub(super) u64);
@@ -32,6 +35,31 @@ pub(super) struct Count(pub(super) u64, pub(super) &'static str);
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// A time in milliseconds since 1970, to the minute.
+pub(super) struct When(pub(super) i64);
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = Timestamp::from_millisecond(self.0).unwrap_or_default();
+        write!(f, "{}", time.strftime("%Y-%m-%d %H:%M UTC"))
+    }
+}
+
+/// When somebody is asked again, for a sentence that says so.
+pub(super) struct Again(pub(super) Due);
+
+impl fmt::Display for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Due::NextRun => f.write_str("in the next run"),
+            Due::At { at } => write!(f, "from {} on", When(at)),
+            Due::Settings { settings: [] } => f.write_str("only with `imgkeep archive --retry`"),
+            Due::Settings { settings: [one] } => write!(f, "once `{one}` changes"),
+            Due::Settings { settings } => write!(f, "once one of `{}` changes", settings.join("`, `")),
+        }
     }
 }
 
@@ -111,6 +139,16 @@ mod tests {
         ] {
             assert_eq!(Bytes(bytes).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn times_are_said_in_words() {
+        let said = |due| Again(due).to_string();
+        assert_eq!(said(Due::NextRun), "in the next run");
+        assert_eq!(said(Due::At { at: 86_400_000 }), "from 1970-01-02 00:00 UTC on");
+        assert_eq!(said(Due::Settings { settings: &["a.b"] }), "once `a.b` changes");
+        assert_eq!(said(Due::Settings { settings: &["a.b", "c.d"] }), "once one of `a.b`, `c.d` changes");
+        assert_eq!(said(Due::Settings { settings: &[] }), "only with `imgkeep archive --retry`");
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod front_door;
 #[cfg(test)]
 mod scan;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod support_itself;
