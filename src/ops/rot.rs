@@ -5,7 +5,6 @@
 //! or remembered of the answers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Cursor;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,15 +17,15 @@ use url::Url;
 use crate::catalog::row::Snapshot;
 use crate::digest::Digest;
 use crate::fetch::pace::{Next, Pace, Signal};
-use crate::fetch::{self, Answer, Fetcher, Headers, Reason, Validators};
+use crate::fetch::{Fetcher, Reason};
 use crate::ladder::hosts::{self, Hosts};
 use crate::ladder::schedule::Policy;
-use crate::ladder::{self, Hints, Kind, Ladder, Source};
-use crate::media;
+use crate::ladder::{self, Hints, Kind, Ladder};
 use crate::ops::Archive;
 
-/// So much of a body is read to see whether it is an image.
-const ENOUGH: usize = 64 * 1024;
+mod asking;
+
+use asking::{Ended, Job, Method, Today, ask};
 
 /// So many wait for their turn at a time.
 const WINDOW: usize = 2_000;
@@ -260,134 +259,5 @@ fn is_final(reason: Reason) -> bool {
         | Reason::Bomb
         | Reason::Damaged
         | Reason::NoSource => false,
-    }
-}
-
-/// A kept image whose origin is asked.
-struct Job {
-    copy: Snapshot,
-    ladder: Ladder,
-    method: Method,
-    /// Why it is gone: what the origin itself said last, or else the first of the others.
-    said: Option<(Reason, String)>,
-}
-
-#[derive(Clone, Copy)]
-enum Method {
-    Head,
-    /// On condition that it changed.
-    Get,
-}
-
-/// How an origin that answers stands to its copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Today {
-    There,
-    Changed,
-}
-
-enum Ended {
-    Told(Today),
-    /// The head alone tells nothing, or is refused.
-    WouldNotTell,
-    /// 200, with something else.
-    NotAnImage,
-    Failed(fetch::Error),
-}
-
-impl Job {
-    fn host(&self) -> String {
-        self.ladder.rung().map(|rung| rung.host().to_owned()).unwrap_or_default()
-    }
-
-    fn failed(&mut self, reason: Reason, detail: String, passed: &[Url]) {
-        let is_own = self.ladder.rung().is_some_and(|rung| rung.source == Source::Origin);
-        if is_own || self.said.is_none() {
-            self.said = Some((reason, detail));
-        }
-        self.ladder.failed(reason, passed);
-    }
-
-    /// The copy's validators, if they are the origin's.
-    fn validators(&self) -> Validators {
-        if !self.copy.source.starts_with("origin") {
-            return Validators::default();
-        }
-        Validators { etag: self.copy.etag.clone(), last_modified: self.copy.last_modified.clone() }
-    }
-}
-
-/// Asks the present rung once. Returns where redirects led, too.
-async fn ask(fetcher: &Fetcher, job: Job) -> (Job, Vec<Url>, Ended) {
-    let mut passed = Vec::new();
-    let Some(rung) = job.ladder.rung() else { return (job, passed, Ended::WouldNotTell) };
-    let head_only = matches!(job.method, Method::Head);
-    let had = (!head_only).then(|| job.validators());
-    let headers = Headers { referer: rung.referer.clone(), head_only, had };
-    let ended = match (fetcher.get_noting(&rung.url, &headers, &mut passed).await, job.method) {
-        (Ok(answer), Method::Head) => match looks_like_a_page(&answer) {
-            true => Ended::WouldNotTell,
-            false => Ended::Told(compare(&job, &answer)),
-        },
-        (Ok(answer), Method::Get) => look(&job, answer).await,
-        (Err(fetch::Error::Status { status, .. }), Method::Get) if status == 304 => Ended::Told(Today::There),
-        // Some servers know no HEAD, and some say so by what they answer to it.
-        (Err(fetch::Error::Status { status, .. }), Method::Head)
-            if matches!(status.as_u16(), 400 | 403 | 404 | 405 | 406 | 501) =>
-        {
-            Ended::WouldNotTell
-        }
-        (Err(error), _) => Ended::Failed(error),
-    };
-    (job, passed, ended)
-}
-
-fn looks_like_a_page(answer: &Answer) -> bool {
-    let page = |kind: &String| kind.trim_start().to_ascii_lowercase().starts_with("text/");
-    answer.headers.content_type.as_ref().is_some_and(page)
-}
-
-/// By the validators and the length: what differs in nothing that both know is the same (RFC 9110 section 8.8).
-fn compare(job: &Job, answer: &Answer) -> Today {
-    let had = job.validators();
-    let is_same = |had: &Option<String>, now: &Option<String>| {
-        had.as_ref().zip(now.as_ref()).map(|(had, now)| strong(had) == strong(now))
-    };
-    let etag = is_same(&had.etag, &answer.headers.etag);
-    let date = is_same(&had.last_modified, &answer.headers.last_modified);
-    let length = answer.headers.content_length.map(|length| length == job.copy.bytes);
-    match (etag, date, length) {
-        (Some(true), _, _) => Today::There,
-        // Servers that share the work differ in the tags that they give.
-        (Some(false), Some(true), Some(true)) => Today::There,
-        (Some(false), _, _) | (_, Some(false), _) | (_, _, Some(false)) => Today::Changed,
-        (None, Some(true) | None, Some(true) | None) => Today::There,
-    }
-}
-
-fn strong(etag: &str) -> &str {
-    etag.strip_prefix("W/").unwrap_or(etag)
-}
-
-/// By the bytes, as far as they are needed to see whether they are an image, and the same.
-async fn look(job: &Job, mut answer: Answer) -> Ended {
-    let mut body = Vec::new();
-    let is_whole = loop {
-        match answer.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break true,
-            Err(error) => return Ended::Failed(error),
-        }
-        if body.len() >= ENOUGH {
-            break false;
-        }
-    };
-    if is_whole && Digest::of(&body) == job.copy.digest {
-        return Ended::Told(Today::There);
-    }
-    match media::inspect(Cursor::new(&body), &media::Limits::default()) {
-        Err(flaw) if flaw.reason() == "not_an_image" => Ended::NotAnImage,
-        _ if is_whole => Ended::Told(Today::Changed),
-        _ => Ended::Told(compare(job, &answer)),
     }
 }
