@@ -18,6 +18,7 @@ use crate::store::Store;
 pub mod archive;
 pub mod audit;
 pub mod change;
+pub mod explain;
 mod kept;
 pub mod litter;
 mod parallel;

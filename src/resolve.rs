@@ -157,13 +157,16 @@ impl Resolver {
         let Ok(unwrapped) = self.families.unwrap_with_base(text, base) else { return Named::Nothing };
         let (origin, wrappers) = (unwrapped.origin, unwrapped.layers);
         let mut remote = Remote { reference, origin, wrappers, policy: None, link: false, wanted: true };
-        remote.wanted = self.wants(&remote);
+        remote.wanted = self.wants(&remote.origin, &remote.wrappers);
         Named::Remote(remote)
     }
 
-    fn wants(&self, remote: &Remote) -> bool {
-        let in_scope = self.scope == Scope::All || !remote.wrappers.is_empty();
-        in_scope && (self.exclude_hosts.is_empty() || !self.excludes(remote.url(), &remote.origin))
+    /// Whether a reference to `origin` behind `wrappers`, outermost first, is wanted.
+    #[must_use]
+    pub fn wants(&self, origin: &OriginUrl, wrappers: &[Layer]) -> bool {
+        let in_scope = self.scope == Scope::All || !wrappers.is_empty();
+        let url = wrappers.first().map_or_else(|| origin.as_str(), Layer::as_str);
+        in_scope && (self.exclude_hosts.is_empty() || !self.excludes(url, origin))
     }
 
     fn excludes(&self, url: &str, origin: &OriginUrl) -> bool {

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod front_door;
 #[cfg(test)]
 mod scan;
