@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -29,6 +29,9 @@ use asking::{Ended, Job, Method, Today, ask};
 
 /// So many wait for their turn at a time.
 const WINDOW: usize = 2_000;
+
+/// A host that asks for a longer pause is not waited for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How many origins are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,87 +155,120 @@ pub async fn rot(
     sample: Sample,
     now: i64,
 ) -> Result<Report> {
-    let mut hosts = Hosts::new(archive.catalog.known_hosts()?);
     let most = match sample {
         Sample::All => None,
         Sample::Some(most) => Some(most),
     };
     let mut copies = archive.catalog.newest_copies(most)?.into_iter();
-    let mut report = Report { kept: archive.catalog.totals()?.origins, ..Report::default() };
     let ladder = ladder::Options { sources: vec![Kind::Origin], ..policy.ladder.clone() };
-    let mut pace = Pace::new(policy.fetch.concurrency, policy.fetch.per_host);
+    let mut rounds = Rounds {
+        hosts: Hosts::new(archive.catalog.known_hosts()?),
+        pace: Pace::new(policy.fetch.concurrency, policy.fetch.per_host),
+        report: Report { kept: archive.catalog.totals()?.origins, ..Report::default() },
+        now,
+    };
     let mut asking = JoinSet::new();
     loop {
-        while pace.waiting() < WINDOW
+        while rounds.pace.waiting() < WINDOW
             && let Some(copy) = copies.next()
         {
             let Ok(origin) = Url::parse(&copy.origin) else { continue };
-            let manner = origin.host_str().and_then(|host| hosts.manner(host));
+            let manner = origin.host_str().and_then(|host| rounds.hosts.manner(host));
             let ladder = Ladder::new(&origin, &Hints::default(), &ladder, policy.fetch, manner);
-            let job = Job { copy, ladder, method: Method::Head, said: None };
-            pace.push(&job.host(), None, job);
+            rounds.go_on(Job { copy, ladder, method: Method::Head, said: None });
         }
-        let wake = match pace.next(Instant::now()) {
+        let wake = match rounds.pace.next(Instant::now()) {
             Next::Start(job) => {
-                let host = job.host();
-                if let Some((reason, _)) = hosts.closed(&host, now) {
-                    pace.done(&host, Signal::Fine, Instant::now());
-                    let detail = format!("not asked: `{host}` is left alone for a while");
-                    report.add(job, Err((reason, detail)));
-                    continue;
+                if let Some(job) = rounds.unless_left_alone(job) {
+                    let fetcher = Arc::clone(&fetcher);
+                    asking.spawn(async move { ask(&fetcher, job).await });
                 }
-                let fetcher = Arc::clone(&fetcher);
-                asking.spawn(async move { ask(&fetcher, job).await });
                 continue;
             }
-            Next::Wait(until) => Some(until),
-            Next::Busy => None,
+            Next::Wait(until) => until,
+            Next::Busy => Instant::now() + Duration::from_secs(3600),
             Next::Idle => break,
         };
-        let ended = tokio::select! {
-            Some(ended) = asking.join_next() => ended.context("a request stopped")?,
-            () = async { tokio::time::sleep_until(wake.expect("guarded below").into()).await }, if wake.is_some() => {
-                continue;
+        tokio::select! {
+            Some(ended) = asking.join_next() => {
+                let (job, passed, ended) = ended.context("a request stopped")?;
+                rounds.ended(job, &passed, ended);
             }
-        };
-        let (mut job, passed, ended) = ended;
-        let host = job.host();
-        let signal = match &ended {
-            Ended::Failed(error) => error.signal(),
-            Ended::Told(_) | Ended::WouldNotTell | Ended::NotAnImage => Signal::Fine,
-        };
-        pace.done(&host, signal, Instant::now());
-        let (reason, detail) = match ended {
-            Ended::Told(today) => {
-                hosts.answered(&host);
-                report.add(job, Ok(today));
-                continue;
-            }
-            Ended::WouldNotTell => {
-                hosts.answered(&host);
-                job.method = Method::Get;
-                pace.push(&host, None, job);
-                continue;
-            }
-            Ended::NotAnImage => (Reason::NotAnImage, "the answer is no image any more".to_owned()),
-            Ended::Failed(error) => (error.reason(), error.detail()),
-        };
-        if hosts::is_silence(reason) {
-            hosts.silent(&host, reason, now);
-        } else {
-            hosts.answered(&host);
-        }
-        job.failed(reason, detail, &passed);
-        match job.ladder.rung() {
-            Some(_) => pace.push(&job.host(), None, job),
-            None => {
-                let said = job.said.take().unwrap_or((Reason::NoSource, String::new()));
-                report.add(job, Err(said));
-            }
+            () = tokio::time::sleep_until(wake.into()) => {}
         }
     }
-    report.sort();
-    Ok(report)
+    rounds.report.sort();
+    Ok(rounds.report)
+}
+
+/// Who is asked next, and what came of it.
+struct Rounds {
+    hosts: Hosts,
+    pace: Pace<Job>,
+    report: Report,
+    /// When it began: milliseconds since 1970.
+    now: i64,
+}
+
+impl Rounds {
+    /// Asks the present rung, or gives up.
+    fn go_on(&mut self, mut job: Job) {
+        if job.ladder.rung().is_some() {
+            return self.pace.push(&job.host(), None, job);
+        }
+        let said = job.said.take().unwrap_or_else(|| (Reason::NoSource, "nobody to ask".to_owned()));
+        self.report.add(job, Err(said));
+    }
+
+    /// The job, if its host may be asked.
+    fn unless_left_alone(&mut self, mut job: Job) -> Option<Job> {
+        let host = job.host();
+        let Some((reason, _)) = self.hosts.closed(&host, self.now) else { return Some(job) };
+        self.pace.done(&host, Signal::Fine, Instant::now());
+        let not_asked = || (reason, format!("not asked: `{host}` is left alone for a while"));
+        let said = job.said.take().unwrap_or_else(not_asked);
+        self.report.add(job, Err(said));
+        None
+    }
+
+    /// A request came to its end. `passed` is where redirects led.
+    fn ended(&mut self, mut job: Job, passed: &[Url], ended: Ended) {
+        let host = job.host();
+        let signal = self.signal(&host, &ended);
+        self.pace.done(&host, signal, Instant::now());
+        let (reason, detail) = match ended {
+            Ended::Failed(error) => (error.reason(), error.detail()),
+            Ended::NotAnImage => (Reason::NotAnImage, "the answer is no image any more".to_owned()),
+            Ended::Told(today) => {
+                self.hosts.answered(&host);
+                return self.report.add(job, Ok(today));
+            }
+            Ended::WouldNotTell => {
+                self.hosts.answered(&host);
+                job.method = Method::Get;
+                return self.go_on(job);
+            }
+        };
+        if hosts::is_silence(reason) {
+            self.hosts.silent(&host, reason, self.now);
+        } else {
+            self.hosts.answered(&host);
+        }
+        job.failed(reason, detail, passed);
+        self.go_on(job);
+    }
+
+    /// What the end of a request tells the pace; a host that asks for a long pause is left alone instead.
+    fn signal(&mut self, host: &str, ended: &Ended) -> Signal {
+        let Ended::Failed(error) = ended else { return Signal::Fine };
+        match error.retry_after().filter(|pause| *pause > LONGEST_PAUSE) {
+            Some(pause) => {
+                self.hosts.close(host, error.reason(), pause, self.now);
+                Signal::Fine
+            }
+            None => error.signal(),
+        }
+    }
 }
 
 /// Whether `reason` tells that the image is gone, rather than that its server is busy or ours to blame.

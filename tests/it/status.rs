@@ -254,6 +254,7 @@ fn rot_tells_what_is_gone_and_what_that_saved() {
         "5  gone",
         "saved: 5 images, ",
         "http://gone.example/0.jpg\n    connect, kept 20",
+        "1 of the gone were gone before",
         "from proxy",
     ] {
         assert!(human.contains(text), "`{text}` is not in: {human}");
@@ -277,6 +278,14 @@ fn rot_asks_a_sample_and_a_silent_host_not_for_ever() {
     test.run("status --rot=none").expect_code(2);
     test.run("status --rot=0").expect_code(2);
     test.run("status --rot --failures").expect_code(2);
+    for n in 0..30 {
+        let busy = Answer::status(429).header("Retry-After", "3600");
+        origin.answer(&format!("http://cdn.example/{n}.jpg"), busy);
+    }
+    origin.forget_requests();
+    let known = status(&test, "--rot=all");
+    assert_eq!(known["unknown"].as_array().unwrap().len(), 30, "{known}");
+    assert_eq!(origin.requests().len(), 1, "an hour is not waited for");
     origin.host_down("cdn.example");
     origin.forget_requests();
     let known = status(&test, "--rot=all");

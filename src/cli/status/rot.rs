@@ -53,6 +53,10 @@ fn human(report: &Report, out: &mut impl Write) -> io::Result<()> {
             Bytes(saved.bytes)
         )?;
     }
+    let before = report.gone.iter().filter(|gone| !gone.source.starts_with("origin")).count();
+    if before > 0 {
+        writeln!(out, "{before} of the gone were gone before: a proxy or the Wayback Machine gave the copy")?;
+    }
     list("gone", &report.gone, out)?;
     list("not told", &report.unknown, out)?;
     list("changed", &report.changed, out)

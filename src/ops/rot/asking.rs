@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::fetch::{self, Answer, Fetcher, Headers, Reason, Received, Validators};
 use crate::ladder::{Ladder, Source};
 use crate::media;
+use crate::ops::rot::is_final;
 
 /// So much of a body is read to see whether it is an image.
 const ENOUGH: usize = 64 * 1024;
@@ -81,9 +82,9 @@ pub(super) async fn ask(fetcher: &Fetcher, job: Job) -> (Job, Vec<Url>, Ended) {
         },
         (Ok(answer), Method::Get) => look(&job, answer).await,
         (Err(fetch::Error::Status { status, .. }), Method::Get) if status == 304 => Ended::Told(Today::There),
-        // Some servers know no HEAD, and some say so by what they answer to it.
+        // Some servers know no HEAD, and not all say so by 405 or 501.
         (Err(fetch::Error::Status { status, .. }), Method::Head)
-            if matches!(status.as_u16(), 400 | 403 | 404 | 405 | 406 | 501) =>
+            if status == 501 || is_final(Reason::Http(status.as_u16())) =>
         {
             Ended::WouldNotTell
         }
