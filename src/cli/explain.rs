@@ -125,7 +125,12 @@ fn human(subject: &Unwrapped, known: &Explanation, out: &mut impl Write) -> Resu
     }
     writeln!(out)?;
     copies(known, out)?;
-    writeln!(out, "\nwho is asked for it, one after the other:")?;
+    match known.kept.first() {
+        Some(copy) if copy.is_there => {
+            writeln!(out, "\nnobody is asked again, for it is kept; before, one after the other:")?;
+        }
+        _ => writeln!(out, "\nwho is asked for it, one after the other:")?,
+    }
     if known.rungs.is_empty() {
         writeln!(out, "  nobody: see `fetch.sources`")?;
     }
@@ -198,7 +203,7 @@ fn rung(number: usize, step: &Step, out: &mut impl Write) -> io::Result<()> {
             writeln!(out, "     led to {url}")?;
         }
     }
-    if step.attempt.is_none() && step.source == "wayback" {
+    if step.attempt.is_none() && step.due.is_some() && step.source == "wayback" {
         writeln!(out, "     the capture nearest to the date of the document")?;
     }
     if step.gave {

@@ -163,7 +163,7 @@ fn kept(archive: &Archive, copy: &Snapshot) -> Option<Kept> {
     })
 }
 
-/// The documents that show the image now, and what those that still have its URL say of it.
+/// The documents that show the image now, and what they say of it.
 fn documents(
     reader: &Reader,
     archive: &Archive,
@@ -200,16 +200,19 @@ fn look(
     let is_kept = document.resolved.kept.iter().any(|link| digests.contains(&link.blob.digest));
     let of_image: Vec<_> =
         document.resolved.remote.iter().filter(|remote| OriginKey::of(&remote.origin) == key).collect();
-    if of_image.is_empty() {
-        return is_kept.then(Vec::new);
+    if of_image.is_empty() && !is_kept {
+        return None;
     }
     let modified = || Timestamp::from_nanosecond(entry.stat.mtime_ns.into()).unwrap_or_default();
     let date = date::of(&document.bytes, &path.to_string_lossy()).unwrap_or_else(modified);
+    let of_document = Hints { page: document.resolved.page.clone(), date, ..Hints::default() };
+    if of_image.is_empty() {
+        return Some(vec![of_document]);
+    }
     let hints = of_image.into_iter().map(|remote| Hints {
         wrappers: remote.wrappers.iter().filter_map(Layer::url).collect(),
         policy: remote.policy,
-        page: document.resolved.page.clone(),
-        date,
+        ..of_document.clone()
     });
     Some(hints.collect())
 }
