@@ -23,6 +23,7 @@ use crate::files;
 use crate::media::MediaType;
 use crate::origin::OriginUrl;
 
+mod copies;
 mod edits;
 pub mod journal;
 pub mod memory;

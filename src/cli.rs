@@ -18,6 +18,7 @@ use crate::config::sources::Sources;
 mod archive;
 mod demo;
 mod exit;
+mod explain;
 mod print;
 mod progress;
 mod relink;
@@ -105,6 +106,8 @@ enum Command {
     Verify(Of<verify::Arguments>),
     /// Say what is kept, from where, and what could not be had.
     Status(Of<status::Arguments>),
+    /// Explain one image: what hides it, what is kept of it, who is asked for it and when again; no network.
+    Explain(Of<explain::Arguments>),
     /// Take the image proxies off URLs.
     Unwrap(Of<unwrap::Arguments>),
     /// Show the whole job on sample posts, offline, in a temporary folder.
@@ -164,6 +167,7 @@ fn command(cli: Cli) -> Result<Exit> {
         Command::Relink(arguments) => relink::run(&context(arguments.settings)?, &arguments.own),
         Command::Verify(arguments) => verify::run(&context(arguments.settings)?, &arguments.own),
         Command::Status(arguments) => status::run(&context(arguments.settings)?, &arguments.own),
+        Command::Explain(arguments) => explain::run(&context(arguments.settings)?, &arguments.own),
         Command::Unwrap(arguments) => unwrap::run(&context(arguments.settings)?, &arguments.own),
         Command::Demo(arguments) => demo::run(&context(arguments.settings)?, &arguments.own),
         Command::Completions { shell } => completions(shell),

@@ -66,6 +66,7 @@ pub struct Ladder {
     asked: Vec<Url>,
     /// Whether the first rung stands there because it helped before.
     by_experience: bool,
+    is_public: bool,
     /// Whether proxies may be told of the origin.
     may_ask_proxies: bool,
     /// Whether each failure so far may be one of the whole host rather than of this image.
@@ -107,6 +108,7 @@ impl Ladder {
             at: 0,
             asked: Vec::new(),
             by_experience: known.is_some_and(|known| known > 0),
+            is_public,
             may_ask_proxies,
             is_hosts_fault: true,
         }
@@ -122,6 +124,12 @@ impl Ladder {
     #[must_use]
     pub fn rungs(&self) -> &[Rung] {
         &self.rungs
+    }
+
+    /// Whether third parties may be told of the origin, as far as its URL says.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.is_public
     }
 
     /// The present rung gave no image. `passed` are the URLs that it was redirected to.
@@ -240,7 +248,9 @@ impl Rung {
     }
 }
 
-fn asks_for_another_referer(reason: Reason) -> bool {
+/// Whether a failure with `reason` says that the same may be had with another `Referer`.
+#[must_use]
+pub fn asks_for_another_referer(reason: Reason) -> bool {
     matches!(reason, Reason::Http(401 | 403) | Reason::Placeholder)
 }
 

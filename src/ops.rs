@@ -20,15 +20,19 @@ use crate::store::Store;
 pub mod archive;
 pub mod audit;
 pub mod change;
+pub mod explain;
 mod kept;
 pub mod litter;
 mod parallel;
+pub mod placeholders;
 pub mod preview;
 pub mod relink;
 pub mod restore;
+pub mod rot;
 pub mod rules;
 pub mod scan;
 pub mod status;
+
 pub mod stdin;
 pub mod verify;
 

@@ -125,7 +125,7 @@ impl Resolver {
             match self.name(reference, &text, base.as_ref(), ours) {
                 Named::Kept(link) => resolved.kept.push(link),
                 Named::Remote(mut remote) => {
-                    remote.wanted = wanted.wants(&remote);
+                    remote.wanted = wanted.wants(&remote.origin, &remote.wrappers);
                     resolved.remote.push(remote);
                     last = text;
                 }
@@ -139,7 +139,7 @@ impl Resolver {
                 Named::Kept(link) => resolved.kept.push(link),
                 Named::Remote(mut remote) => {
                     remote.link = true;
-                    remote.wanted = wanted.wants(&remote);
+                    remote.wanted = wanted.wants(&remote.origin, &remote.wrappers);
                     links.push(remote);
                 }
                 Named::Nothing => {}
@@ -186,9 +186,11 @@ impl Resolver {
 }
 
 impl Wanted {
-    fn wants(&self, remote: &Remote) -> bool {
-        let in_scope = self.scope == Scope::All || !remote.wrappers.is_empty();
-        in_scope && self.wants_families(&remote.wrappers) && self.wants_hosts(remote)
+    /// Whether a reference to `origin` behind `wrappers`, outermost first, is wanted.
+    #[must_use]
+    pub fn wants(&self, origin: &OriginUrl, wrappers: &[Layer]) -> bool {
+        let in_scope = self.scope == Scope::All || !wrappers.is_empty();
+        in_scope && self.wants_families(wrappers) && self.wants_hosts(origin, wrappers)
     }
 
     fn wants_families(&self, wrappers: &[Layer]) -> bool {
@@ -197,12 +199,12 @@ impl Wanted {
         (self.include_families.is_empty() || any(&self.include_families)) && !any(&self.exclude_families)
     }
 
-    fn wants_hosts(&self, remote: &Remote) -> bool {
+    fn wants_hosts(&self, origin: &OriginUrl, wrappers: &[Layer]) -> bool {
         if self.include_hosts.is_empty() && self.exclude_hosts.is_empty() {
             return true;
         }
-        let outer = remote.wrappers.first().and_then(Layer::url);
-        let hosts = [Some(remote.origin.host()), outer.as_ref().and_then(Url::host_str)];
+        let outer = wrappers.first().and_then(Layer::url);
+        let hosts = [Some(origin.host()), outer.as_ref().and_then(Url::host_str)];
         let any = |patterns: &[String]| {
             hosts.iter().flatten().any(|host| patterns.iter().any(|pattern| host_matches(pattern, host)))
         };

@@ -105,6 +105,22 @@ impl Catalog {
             .map(|rows| rows == [true])
     }
 
+    /// The documents that hold references to each origin without a copy, as their paths are kept, in order.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn wanted(&self) -> Result<HashMap<OriginKey, Vec<Vec<u8>>>, Error> {
+        let rows: Vec<([u8; 16], Vec<u8>)> = self.query(
+            "SELECT origin, path FROM wanted JOIN documents ON documents.id = document ORDER BY path",
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut wanted: HashMap<OriginKey, Vec<Vec<u8>>> = HashMap::new();
+        for (origin, path) in rows {
+            wanted.entry(OriginKey(origin)).or_default().push(path);
+        }
+        Ok(wanted)
+    }
+
     /// Everybody who gave the blob of this digest.
     ///
     /// # Errors

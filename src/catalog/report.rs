@@ -28,7 +28,8 @@ impl Catalog {
     pub fn totals(&self) -> Result<Totals, Error> {
         self.query(
             "SELECT (SELECT count(*) FROM blobs), (SELECT coalesce(sum(bytes), 0) FROM blobs),
-                    (SELECT count(DISTINCT origin) FROM snapshots), (SELECT count(*) FROM failures),
+                    (SELECT count(DISTINCT origin) FROM snapshots),
+                    (SELECT count(*) FROM failures WHERE origin IN (SELECT origin FROM wanted)),
                     count(*), coalesce(sum(archived), 0), coalesce(sum(failed), 0) FROM documents",
             |row| {
                 Ok(Totals {
@@ -70,13 +71,16 @@ impl Catalog {
     /// # Errors
     /// What SQLite says.
     pub fn hosts(&self) -> Result<Vec<HostRow>, Error> {
-        let rows: Vec<(String, Option<u64>)> = self.query(
+        let rows: Vec<(String, Option<u64>, bool)> = self.query(
             "SELECT url, (SELECT bytes FROM snapshots JOIN blobs ON blobs.id = blob WHERE origin = key
-                          ORDER BY taken DESC LIMIT 1) FROM origins",
-            |row| Ok((row.get(0)?, row.get(1)?)),
+                          ORDER BY taken DESC LIMIT 1),
+                    key IN (SELECT origin FROM failures WHERE origin IN (SELECT origin FROM wanted))
+             FROM origins",
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
         let mut hosts: HashMap<String, HostRow> = HashMap::new();
-        for (url, bytes) in rows {
+        // What neither is kept nor wanted by any document is remembered only so as not to be asked again.
+        for (url, bytes, fails) in rows.into_iter().filter(|(_, bytes, fails)| bytes.is_some() || *fails) {
             let host =
                 Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
             let row = hosts.entry(host).or_insert_with_key(|host| HostRow {
@@ -86,7 +90,7 @@ impl Catalog {
                 bytes: 0,
             });
             row.kept += u64::from(bytes.is_some());
-            row.failing += u64::from(bytes.is_none());
+            row.failing += u64::from(fails);
             row.bytes += bytes.unwrap_or(0);
         }
         let mut hosts: Vec<HostRow> = hosts.into_values().collect();
@@ -96,13 +100,14 @@ impl Catalog {
         Ok(hosts)
     }
 
-    /// Origins without a copy, the newest failure first.
+    /// Origins without a copy that documents want, the newest failure first.
     ///
     /// # Errors
     /// What SQLite says, or [`Error::Damaged`].
     pub fn failures(&self) -> Result<Vec<Failure>, Error> {
         let rows = self.query(
-            "SELECT url, at, reason, detail, attempts FROM failures JOIN origins ON key = origin ORDER BY at DESC, url",
+            "SELECT url, at, reason, detail, attempts FROM failures JOIN origins ON key = origin
+             WHERE key IN (SELECT origin FROM wanted) ORDER BY at DESC, url",
             |row| {
                 let attempts: String = row.get(4)?;
                 let failure = Failure {

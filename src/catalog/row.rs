@@ -1,11 +1,18 @@
 //! What is kept, as values: rows that go in and come out.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
 use crate::digest::Digest;
+use crate::fetch::Reason;
+use crate::ladder::Rung;
 use crate::ladder::hosts::Host;
+use crate::ladder::schedule::{self, Due, Policy};
+use crate::media::MediaType;
 
 /// What an origin gave at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +42,14 @@ pub struct Snapshot {
     /// Who was asked before and gave nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+}
+
+impl Snapshot {
+    /// What the store calls the bytes; `None` if their type is unknown to this program.
+    #[must_use]
+    pub fn blob(&self) -> Option<BlobName> {
+        Some(BlobName { digest: self.digest, media_type: MediaType::from_extension(&self.extension)? })
+    }
 }
 
 /// One try to get an image.
@@ -67,6 +82,39 @@ pub struct Attempt {
     pub policy: String,
 }
 
+impl Attempt {
+    /// Whether it was one of `rung`.
+    #[must_use]
+    pub fn is_of(&self, rung: &Rung) -> bool {
+        self.url == rung.url.as_str() && self.referer.as_deref() == rung.referer.as_ref().map(Url::as_str)
+    }
+
+    /// Whether the image itself turned out to be at a private address, not what it redirects to: nobody else may
+    /// be told of it.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.source.starts_with("origin")
+            && self.passed.is_empty()
+            && self.reason.parse() == Ok(Reason::BlockedAddress)
+    }
+
+    /// Whom it asked; empty if nobody.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = Url::parse(&self.url).ok();
+        url.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned()
+    }
+
+    /// When it is made again, as seen at `now` (milliseconds since 1970).
+    #[must_use]
+    pub fn due(&self, policy: Policy<'_>, now: i64) -> Due {
+        match self.reason.parse() {
+            Ok(reason) => schedule::due(reason, &self.policy, self.next, policy, now),
+            Err(_) => Due::NextRun,
+        }
+    }
+}
+
 /// Why an origin has no copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -80,6 +128,22 @@ pub struct Failure {
     pub detail: String,
     /// The last tries of each rung, in order of time.
     pub attempts: Vec<Attempt>,
+}
+
+impl Failure {
+    /// The last attempt of each rung, in order of time.
+    #[must_use]
+    pub fn last_attempts(&self) -> Vec<&Attempt> {
+        let mut seen = HashSet::new();
+        let mut last: Vec<&Attempt> = self
+            .attempts
+            .iter()
+            .rev()
+            .filter(|attempt| seen.insert((attempt.url.as_str(), attempt.referer.as_deref())))
+            .collect();
+        last.reverse();
+        last
+    }
 }
 
 /// Bytes of a host that stand for images without being them.
@@ -201,7 +265,7 @@ pub struct Totals {
     pub bytes: u64,
     /// Origins that have a copy.
     pub origins: u64,
-    /// Origins that have none.
+    /// Origins that have none although documents want one.
     pub failures: u64,
     /// Documents that were looked at.
     pub documents: u64,
@@ -218,7 +282,7 @@ pub struct HostRow {
     pub host: String,
     /// Origins that have a copy.
     pub kept: u64,
-    /// Origins that have none.
+    /// Origins that have none although documents want one.
     pub failing: u64,
     /// Length of the copies.
     pub bytes: u64,

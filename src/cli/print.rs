@@ -6,6 +6,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Command;
+use jiff::Timestamp;
+
+use crate::ladder::schedule::Due;
 
 /// A length in bytes, for people: binary units, three digits.
 pub(super) struct Bytes(pub(super) u64);
@@ -38,6 +41,31 @@ impl fmt::Display for Count {
 /// Whether colours are wanted there: on a terminal, unless `NO_COLOR` has a value (<https://no-color.org>).
 pub(super) fn has_colours(out: &impl IsTerminal) -> bool {
     out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A time in milliseconds since 1970, to the minute.
+pub(super) struct When(pub(super) i64);
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = Timestamp::from_millisecond(self.0).unwrap_or_default();
+        write!(f, "{}", time.strftime("%Y-%m-%d %H:%M UTC"))
+    }
+}
+
+/// When somebody is asked again, for a sentence that says so.
+pub(super) struct Again(pub(super) Due);
+
+impl fmt::Display for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Due::NextRun => f.write_str("in the next run"),
+            Due::At { at } => write!(f, "from {} on", When(at)),
+            Due::Settings { settings: [] } => f.write_str("only with `imgkeep archive --retry`"),
+            Due::Settings { settings: [one] } => write!(f, "once `{one}` changes"),
+            Due::Settings { settings } => write!(f, "once one of `{}` changes", settings.join("`, `")),
+        }
+    }
 }
 
 /// Writes diffs, with colours on a terminal.
@@ -116,6 +144,16 @@ mod tests {
         ] {
             assert_eq!(Bytes(bytes).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn times_are_said_in_words() {
+        let said = |due| Again(due).to_string();
+        assert_eq!(said(Due::NextRun), "in the next run");
+        assert_eq!(said(Due::At { at: 86_400_000 }), "from 1970-01-02 00:00 UTC on");
+        assert_eq!(said(Due::Settings { settings: &["a.b"] }), "once `a.b` changes");
+        assert_eq!(said(Due::Settings { settings: &["a.b", "c.d"] }), "once one of `a.b`, `c.d` changes");
+        assert_eq!(said(Due::Settings { settings: &[] }), "only with `imgkeep archive --retry`");
     }
 
     #[test]

@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result};
 use crate::cli::exit::UsageError;
 use crate::config::Config;
 use crate::crawl::{self, Entry, Skip};
-use crate::fetch::Fetcher;
-use crate::files;
+use crate::fetch::{self, Fetcher};
+use crate::ladder::schedule::Policy;
 use crate::ops::{Archive, Reader, litter};
 use crate::origin::proxy::Families;
 use crate::rewrite::link::LinkStyle;
+use crate::{files, ladder, media};
 
 /// The known wrapper families, and the user's.
 pub(super) fn families(config: &Config) -> Result<Families> {
@@ -49,6 +50,29 @@ pub(super) fn existing_archive(config: &Config) -> Result<Archive> {
     archive_if_any(config)?.ok_or_else(|| {
         UsageError::because(format!("there is no archive at `{path}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`"))
     })
+}
+
+/// What answers are judged by, and whom to ask.
+pub(super) struct Rules {
+    pub(super) fetch: fetch::Options,
+    pub(super) ladder: ladder::Options,
+    pub(super) media: media::Limits,
+}
+
+impl Rules {
+    pub(super) fn new(config: &Config) -> Result<Self> {
+        let (ladder, media) = (config.ladder_options(), config.media_limits());
+        Ok(Self { fetch: config.fetch_options()?, ladder, media })
+    }
+
+    pub(super) fn policy(&self) -> Policy<'_> {
+        Policy { fetch: &self.fetch, ladder: &self.ladder, media: &self.media }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 /// The link style of `--link`, or else of the configuration.

@@ -1,30 +1,41 @@
 //! `imgkeep status`: what is kept, and what is not.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::catalog::row::{Failure, Totals};
+use crate::catalog::row::Totals;
 use crate::cli::exit::Exit;
-use crate::cli::print::{Bytes, Count};
+use crate::cli::print::{Again, Bytes, Count, When};
 use crate::cli::{Context, Format, print, setup};
-use crate::ops::status::{Status, status};
+use crate::ops::rot::Sample;
+use crate::ops::status::{HostState, Missing, Status, status};
+
+mod placeholders;
+mod rot;
 
 /// Rows shown where nobody asked for all of them.
 const ROWS: usize = 20;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  imgkeep status --failures")]
+#[command(
+    after_help = "Examples:\n  imgkeep status --failures\n  imgkeep status --rot=all      which kept images are gone from their own servers?"
+)]
+#[group(multiple = false)]
 pub(super) struct Arguments {
-    /// List every image that nobody gave, with everyone who was asked.
+    /// List every image that nobody gave, with everyone who was asked and when they are asked again.
     #[arg(long)]
     failures: bool,
     /// List every document that holds references, with how many are kept.
-    #[arg(long, conflicts_with = "failures")]
+    #[arg(long)]
     documents: bool,
+    /// List what was taken for a placeholder, and how to say that it is none.
+    #[arg(long)]
+    placeholders: bool,
+    /// Ask the servers of so many kept images, or of all, whether they still have them.
+    #[arg(long, value_name = "N|all", num_args = 0..=1, default_missing_value = "100")]
+    rot: Option<Sample>,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
@@ -39,31 +50,16 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    let status = status(&archive)?;
-    let documents: Vec<Value> = status
-        .documents
-        .iter()
-        .map(|(path, counts)| {
-            json!({
-                "document": path.to_string_lossy(),
-                "found": counts.found,
-                "archived": counts.archived,
-                "failed": counts.failed,
-                "skipped": counts.skipped,
-            })
-        })
-        .collect();
+    if let Some(sample) = arguments.rot {
+        return rot::run(context, &archive, sample);
+    }
+    if arguments.placeholders {
+        return placeholders::run(context, &archive);
+    }
+    let rules = setup::Rules::new(&context.config)?;
+    let status = status(&archive, rules.policy(), setup::now())?;
     match context.format {
-        Format::Json => print::json(
-            &json!({
-                "totals": status.totals,
-                "hosts": status.hosts,
-                "failures": status.failures,
-                "documents": documents,
-                "runs": status.runs,
-            }),
-            &mut out,
-        )?,
+        Format::Json => print::json(&value(&status), &mut out)?,
         Format::Human if arguments.documents => {
             writeln!(out, "{:>9} {:>9} {:>9}  document", "kept", "not had", "left")?;
             for (path, counts) in &status.documents {
@@ -77,6 +73,30 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+fn value(status: &Status) -> Value {
+    let documents: Vec<Value> = status
+        .documents
+        .iter()
+        .map(|(path, counts)| {
+            json!({
+                "document": path.to_string_lossy(),
+                "found": counts.found,
+                "archived": counts.archived,
+                "failed": counts.failed,
+                "skipped": counts.skipped,
+            })
+        })
+        .collect();
+    json!({
+        "totals": status.totals,
+        "hosts": status.hosts,
+        "failures": status.failures,
+        "reasons": status.reasons,
+        "documents": documents,
+        "runs": status.runs,
+    })
+}
+
 fn human(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let totals = status.totals;
     writeln!(out, "{} kept, {}", Count(totals.images, "image"), Bytes(totals.bytes))?;
@@ -87,31 +107,16 @@ fn human(status: &Status, out: &mut impl Write) -> io::Result<()> {
         Count(totals.archived, "reference"),
         totals.failed,
     )?;
-    if !status.hosts.is_empty() {
-        writeln!(out, "\n{:>9} {:>9} {:>10}  host", "kept", "not had", "size")?;
-    }
-    for host in status.hosts.iter().take(ROWS) {
-        writeln!(
-            out,
-            "{:>9} {:>9} {:>10}  {}",
-            host.kept,
-            host.failing,
-            Bytes(host.bytes).to_string(),
-            host.host
-        )?;
-    }
-    if status.hosts.len() > ROWS {
-        writeln!(out, "{:>9} hosts more", status.hosts.len() - ROWS)?;
-    }
-    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
-    for failure in &status.failures {
-        *reasons.entry(&failure.reason).or_default() += 1;
-    }
-    if !reasons.is_empty() {
+    hosts(&status.hosts, out)?;
+    if !status.reasons.is_empty() {
         writeln!(out, "\nnot had, by reason (imgkeep status --failures lists them):")?;
     }
-    for (reason, images) in reasons {
-        writeln!(out, "{images:>9}  {reason}")?;
+    for (reason, sum) in &status.reasons {
+        let again = sum.due.map(|due| format!("asked again {}", Again(due))).unwrap_or_default();
+        writeln!(out, "{:>9}  {reason:<16} {again}", sum.images)?;
+    }
+    if status.reasons.contains_key("placeholder") {
+        writeln!(out, "what was taken for a placeholder: imgkeep status --placeholders")?;
     }
     if !status.runs.is_empty() {
         writeln!(out, "\nlast runs (imgkeep restore PATH --run ID takes one back):")?;
@@ -122,13 +127,56 @@ fn human(status: &Status, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn failures(failures: &[Failure], out: &mut impl Write) -> io::Result<()> {
-    for failure in failures {
+fn hosts(hosts: &[HostState], out: &mut impl Write) -> io::Result<()> {
+    let (with_images, others): (Vec<_>, Vec<_>) =
+        hosts.iter().partition(|host| host.row.kept + host.row.failing > 0);
+    if !with_images.is_empty() {
+        writeln!(out, "\n{:>9} {:>9} {:>10}  host", "kept", "not had", "size")?;
+    }
+    for host in with_images.iter().take(ROWS) {
+        let row = &host.row;
+        let size = Bytes(row.bytes).to_string();
+        writeln!(out, "{:>9} {:>9} {size:>10}  {}", row.kept, row.failing, row.host)?;
+    }
+    if with_images.len() > ROWS {
+        writeln!(out, "{:>9} hosts more", with_images.len() - ROWS)?;
+    }
+    let asked_otherwise = |host: &&&HostState| host.left_alone.is_some() || host.manner.is_some();
+    let notable: Vec<_> = with_images.iter().chain(&others).filter(asked_otherwise).collect();
+    if !notable.is_empty() {
+        writeln!(out, "\nhosts that are left alone, or asked in a way of their own:")?;
+    }
+    for host in notable.iter().take(ROWS) {
+        if let Some(left) = &host.left_alone {
+            let until = When(left.until);
+            writeln!(out, "  {} is left alone until {until}: {}", host.row.host, left.reason)?;
+        }
+        if let Some(manner) = &host.manner {
+            writeln!(out, "  {} is asked first: {manner}", host.row.host)?;
+        }
+    }
+    if notable.len() > ROWS {
+        writeln!(out, "  and {} more: --format json lists them", notable.len() - ROWS)?;
+    }
+    Ok(())
+}
+
+fn failures(failures: &[Missing], out: &mut impl Write) -> io::Result<()> {
+    for missing in failures {
+        let failure = &missing.failure;
         writeln!(out, "{}\n  {}: {}", failure.origin, failure.reason, failure.detail)?;
-        for attempt in &failure.attempts {
-            let at = Timestamp::from_millisecond(attempt.at).unwrap_or_default();
-            let at = at.strftime("%Y-%m-%d %H:%M:%SZ");
-            writeln!(out, "    {at}  {:<12} {}\n      {}", attempt.source, attempt.reason, attempt.url)?;
+        for attempt in failure.last_attempts() {
+            let (at, source) = (When(attempt.at), attempt.source.replace('_', " "));
+            writeln!(out, "    {at}  {source:<16} {}\n      {}", attempt.reason, attempt.url)?;
+            if let Some(referer) = &attempt.referer {
+                writeln!(out, "      with the Referer {referer}")?;
+            }
+        }
+        if let Some(due) = missing.due {
+            writeln!(out, "  asked again {}", Again(due))?;
+        }
+        for document in &missing.documents {
+            writeln!(out, "  wanted by {}", document.display())?;
         }
     }
     writeln!(out, "{} not to be had", Count(failures.len() as u64, "image"))

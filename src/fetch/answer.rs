@@ -44,6 +44,9 @@ pub struct Answer {
 pub struct Received {
     /// `Content-Type`, which need not be true.
     pub content_type: Option<String>,
+    /// `Content-Length` of a body that is not coded; where only the head was asked for, of the one that there
+    /// would be (RFC 9110 section 8.6).
+    pub content_length: Option<u64>,
     /// `ETag`, quotes included.
     pub etag: Option<String>,
     /// `Last-Modified`.
@@ -195,8 +198,11 @@ impl Answer {
 impl Received {
     fn new(headers: &HeaderMap) -> Self {
         let get = |name| Some(text(headers, &name)).filter(|text| !text.is_empty());
+        let is_plain = !headers.contains_key(header::CONTENT_ENCODING);
+        let length = get(header::CONTENT_LENGTH).and_then(|length| length.trim().parse().ok());
         Self {
             content_type: get(header::CONTENT_TYPE),
+            content_length: length.filter(|_| is_plain),
             etag: get(header::ETAG),
             last_modified: get(header::LAST_MODIFIED),
             date: get(header::DATE),

@@ -32,6 +32,20 @@ const PIXEL_BYTES: u64 = 100;
 /// So many are kept in mind. Beyond that all is forgotten; who asks remembers what matters.
 const MOST: usize = 50_000;
 
+/// What is said of an answer that was the placeholder `digest`.
+#[must_use]
+pub fn detail(digest: Digest) -> String {
+    format!("{DETAIL}{digest}")
+}
+
+/// The placeholder that [`detail`] speaks of.
+#[must_use]
+pub fn of_detail(detail: &str) -> Option<Digest> {
+    detail.strip_prefix(DETAIL)?.parse().ok()
+}
+
+const DETAIL: &str = "a placeholder: ";
+
 /// Which bytes each host gave, and for what.
 #[derive(Debug)]
 pub struct Watch {
@@ -167,6 +181,14 @@ mod tests {
         assert_eq!(judge(&mut watch, "http://a.test/j.png", "image"), Verdict::Unmasked);
         assert_eq!(judge(&mut watch, "http://a.test/show?id=1", "other"), Verdict::Genuine);
         assert_eq!(judge(&mut watch, "http://a.test/show?id=2", "other"), Verdict::Unmasked);
+    }
+
+    #[test]
+    fn what_is_said_of_one_is_read_back() {
+        let digest = Digest::of(b"x");
+        assert_eq!(of_detail(&detail(digest)), Some(digest));
+        assert_eq!(of_detail("a placeholder: none"), None);
+        assert_eq!(of_detail("status 404"), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::digest::Digest;
 use crate::fetch::{self, Reason};
 use crate::ladder;
@@ -19,6 +21,77 @@ pub struct Policy<'a> {
     pub ladder: &'a ladder::Options,
     /// What counts as a sane image.
     pub media: &'a media::Limits,
+}
+
+/// When something is asked again. The earlier comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "when", rename_all = "snake_case")]
+pub enum Due {
+    /// In the next run.
+    NextRun,
+    /// In the first run from then on.
+    At {
+        /// Milliseconds since 1970.
+        at: i64,
+    },
+    /// Once one of these keys of the configuration has another value; if there are none, once this program
+    /// judges otherwise.
+    Settings {
+        /// As `section.key`.
+        settings: &'static [&'static str],
+    },
+}
+
+impl Due {
+    /// The same for one whose host is left alone until then, in milliseconds since 1970.
+    #[must_use]
+    pub fn not_before(self, until: i64) -> Self {
+        match self {
+            Self::NextRun => Self::At { at: until },
+            Self::At { at } => Self::At { at: at.max(until) },
+            Self::Settings { .. } => self,
+        }
+    }
+}
+
+/// When a rung is asked again that failed with `reason` under the settings of `fingerprint` and was to be left
+/// alone until `next`. Times are milliseconds since 1970; no `next` stands for as long as the settings stay.
+#[must_use]
+pub fn due(reason: Reason, fingerprint: &str, next: Option<i64>, policy: Policy<'_>, now: i64) -> Due {
+    if fingerprint != self::fingerprint(reason, policy) {
+        return Due::NextRun;
+    }
+    match next {
+        Some(next) if next <= now => Due::NextRun,
+        Some(next) => Due::At { at: next },
+        None => Due::Settings { settings: settings(reason) },
+    }
+}
+
+/// The keys of the configuration that `reason` may come from: those of its [`fingerprint`].
+fn settings(reason: Reason) -> &'static [&'static str] {
+    match reason {
+        Reason::BlockedAddress | Reason::BlockedScheme | Reason::BlockedPort | Reason::BlockedUrl => {
+            &["fetch.allow_networks", "fetch.deny_networks", "fetch.connect_to", "fetch.resolve"]
+        }
+        Reason::Dns | Reason::Connect => &["fetch.connect_to", "fetch.resolve"],
+        Reason::Tls => &["fetch.root_certificates", "fetch.connect_to", "fetch.resolve"],
+        Reason::Timeout | Reason::TooSlow => {
+            &["fetch.timeout_secs", "fetch.connect_timeout_secs", "fetch.idle_timeout_secs"]
+        }
+        Reason::TooLarge => &["fetch.max_bytes"],
+        Reason::Placeholder => &["fetch.placeholder_urls", "fetch.placeholders", "fetch.genuine"],
+        Reason::NoSource => &["fetch.sources", "fetch.proxies"],
+        Reason::Http(401 | 403) => &["fetch.user_agent", "fetch.site"],
+        Reason::Http(_)
+        | Reason::RedirectLimit
+        | Reason::Truncated
+        | Reason::Protocol
+        | Reason::Encoding
+        | Reason::NotAnImage
+        | Reason::Bomb
+        | Reason::Damaged => &[],
+    }
 }
 
 /// How long a rung is left alone that failed `tries` times in a row (from 1), the last time with `reason`.
@@ -107,6 +180,27 @@ mod tests {
         assert_eq!(days(Reason::Dns, 1), Some(1.0));
         assert_eq!(days(Reason::Http(404), 1), Some(7.0));
         assert_eq!(days(Reason::TooLarge, 1), None);
+    }
+
+    #[test]
+    fn due_is_the_next_run_once_the_time_has_come_or_a_setting_changed() {
+        let (fetch, ladder, media) =
+            (fetch::Options::default(), ladder::Options::default(), media::Limits::default());
+        let policy = Policy { fetch: &fetch, ladder: &ladder, media: &media };
+        let small = fetch::Options { max_bytes: 1, ..fetch.clone() };
+        let is = fingerprint(Reason::TooLarge, policy);
+        let was = fingerprint(Reason::TooLarge, Policy { fetch: &small, ..policy });
+        let of = |reason, fingerprint: &str, next| due(reason, fingerprint, next, policy, 10);
+        let waits = Due::Settings { settings: &["fetch.max_bytes"] };
+        assert_eq!(of(Reason::TooLarge, &is, None), waits);
+        assert_eq!(of(Reason::TooLarge, &was, None), Due::NextRun);
+        let same = fingerprint(Reason::Http(404), policy);
+        assert_eq!(of(Reason::Http(404), &same, Some(11)), Due::At { at: 11 });
+        assert_eq!(of(Reason::Http(404), &same, Some(10)), Due::NextRun);
+        assert!(Due::NextRun < Due::At { at: 0 } && Due::At { at: i64::MAX } < waits);
+        assert_eq!(Due::NextRun.not_before(12), Due::At { at: 12 });
+        assert_eq!(Due::At { at: 13 }.not_before(12), Due::At { at: 13 });
+        assert_eq!(waits.not_before(12), waits);
     }
 
     #[test]

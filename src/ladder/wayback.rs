@@ -78,6 +78,13 @@ pub fn captured(url: &str) -> Option<&str> {
     time.bytes().all(|byte| byte.is_ascii_digit()).then_some(origin)
 }
 
+/// When the capture at `url` was taken, or was asked for; `None` if it is none.
+#[must_use]
+pub fn date_of(url: &Url) -> Option<Timestamp> {
+    let time = time_of(url).filter(|_| url.host_str() == Some(HOST))?;
+    instant(&time)
+}
+
 fn instant(time: &str) -> Option<Timestamp> {
     let time = DateTime::strptime(TIME, time).ok()?;
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
@@ -108,6 +115,9 @@ mod tests {
         );
         assert_eq!(captured(near.as_str()), Some(origin.as_str()));
         assert_eq!(captured(list(&origin).as_str()), None);
+        assert_eq!(date_of(&near), Some(date("2016-05-04T03:02:01Z")));
+        assert_eq!(date_of(&origin), None);
+        assert_eq!(date_of(&list(&origin)), None);
         assert!(
             list(&origin)
                 .query()

@@ -115,6 +115,12 @@ impl Rulebook {
         }
     }
 
+    /// What holds where no override does.
+    #[must_use]
+    pub fn base(&self) -> &Rules {
+        &self.base
+    }
+
     /// The rules of one document. One that is no file has no folder and gets the rules for all.
     #[must_use]
     pub fn of(&self, entry: &Entry) -> Cow<'_, Rules> {

@@ -6,9 +6,19 @@ use crate::support::Test;
 fn every_command_explains_itself_with_an_example() {
     let test = Test::new();
     let help = test.run("--help").expect_code(0).stdout;
-    for command in
-        ["scan", "archive", "restore", "relink", "verify", "status", "unwrap", "demo", "completions", "man"]
-    {
+    for command in [
+        "scan",
+        "archive",
+        "restore",
+        "relink",
+        "verify",
+        "status",
+        "explain",
+        "unwrap",
+        "demo",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(command), "{command}");
         let own = test.run(&format!("{command} --help")).expect_code(0).stdout;
         assert!(own.contains("Example"), "{command}: {own}");

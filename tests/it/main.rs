@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod encodings;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod feeds;
@@ -22,6 +24,8 @@ mod restore;
 mod rules;
 #[cfg(test)]
 mod scan;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

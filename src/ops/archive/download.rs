@@ -14,7 +14,7 @@ use crate::fetch::retry::Backoff;
 use crate::fetch::{self, Answer, Headers, Reason};
 use crate::ladder::hosts::Hosts;
 use crate::ladder::schedule::Policy;
-use crate::ladder::{Ladder, Rung};
+use crate::ladder::{Ladder, Rung, placeholder};
 use crate::media::{self, Flaw, Inspected};
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::{Shared, now};
@@ -79,7 +79,7 @@ pub(super) enum TryError {
     #[error("the check of its bytes broke off")]
     Broken,
     /// A picture that stands for others.
-    #[error("a placeholder: {digest}")]
+    #[error("{}", placeholder::detail(*digest))]
     Placeholder { digest: Digest },
     #[error("the configuration leaves nobody to ask")]
     NoSource,
@@ -174,7 +174,10 @@ impl Job {
             {
                 let passed: Vec<Url> = attempt.passed.iter().filter_map(|url| url.parse().ok()).collect();
                 let reason = attempt.reason.parse().unwrap_or(Reason::Damaged);
-                self.ladder.skip(reason, &passed);
+                match attempt.is_private() {
+                    true => self.ladder.stop(),
+                    false => self.ladder.skip(reason, &passed),
+                }
             } else if let Some((reason, until)) = hosts.closed(rung.host(), now) {
                 self.memory.left_alone(rung, reason, until, policy);
                 self.ladder.skip(reason, &[]);

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::catalog::row::{Attempt, Failure};
 use crate::fetch::Reason;
-use crate::ladder::schedule::{self, Policy};
+use crate::ladder::schedule::{self, Due, Policy};
 use crate::ladder::{Rung, wayback};
 use crate::ops::archive::now;
 use crate::origin::OriginUrl;
@@ -42,10 +42,7 @@ impl Memory {
     /// The last attempt of `rung`, if what it said still holds: its time has not come, and nothing that it came
     /// from has changed.
     pub(super) fn holds(&self, rung: &Rung, policy: Policy<'_>, now: i64) -> Option<&Attempt> {
-        let attempt = self.last(rung)?;
-        let reason: Reason = attempt.reason.parse().ok()?;
-        let is_same = attempt.policy == schedule::fingerprint(reason, policy);
-        (is_same && attempt.next.is_none_or(|next| now < next)).then_some(attempt)
+        self.last(rung).filter(|attempt| attempt.due(policy, now) != Due::NextRun)
     }
 
     /// `rung` was asked and gave nothing.
@@ -111,7 +108,7 @@ impl Memory {
 
     fn last(&self, rung: &Rung) -> Option<&Attempt> {
         let (old, new) = self.attempts.split_at(self.old);
-        new.iter().rfind(|attempt| is_of(attempt, rung)).or_else(|| last_of(old, rung))
+        new.iter().rfind(|attempt| attempt.is_of(rung)).or_else(|| last_of(old, rung))
     }
 }
 
@@ -120,12 +117,8 @@ impl Memory {
 fn last_of<'a>(old: &'a [Attempt], rung: &Rung) -> Option<&'a Attempt> {
     let origin = wayback::captured(rung.url.as_str());
     old.iter().rfind(|attempt| {
-        is_of(attempt, rung) || (origin.is_some() && wayback::captured(&attempt.url) == origin)
+        attempt.is_of(rung) || (origin.is_some() && wayback::captured(&attempt.url) == origin)
     })
-}
-
-fn is_of(attempt: &Attempt, rung: &Rung) -> bool {
-    attempt.url == rung.url.as_str() && attempt.referer.as_deref() == rung.referer.as_ref().map(Url::as_str)
 }
 
 fn described(rung: &Rung, reason: Reason, detail: String, policy: Policy<'_>) -> Attempt {

@@ -2,7 +2,6 @@
 //!
 //! Their links go back, and whoever was not asked yet is asked.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -13,7 +12,7 @@ use crate::catalog::row::{Attempt, Batch, Failure, Placeholder};
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::fetch::Reason;
-use crate::ladder::schedule;
+use crate::ladder::{placeholder, schedule};
 use crate::ops::archive::asking::asked_of;
 use crate::ops::archive::reading::read_in_background;
 use crate::ops::archive::run::Loop;
@@ -80,7 +79,7 @@ fn take_back(shared: &Shared, unmasked: &[Unmasked], digests: &[Digest]) -> Resu
         });
     }
     // Which documents hold the links is asked first: afterwards nobody needs it to know what is left to do.
-    let names = documents(shared, digests)?;
+    let names = catalog.linking_to(digests)?;
     let entries: Vec<Entry> =
         names.iter().filter_map(|name| Entry::at(&document_path(&shared.archive, name)).ok()).collect();
     let options = change::Options { replace: shared.options.replace.clone(), dry_run: false, diffs: false };
@@ -94,22 +93,9 @@ fn take_back(shared: &Shared, unmasked: &[Unmasked], digests: &[Digest]) -> Resu
     Ok((entries, restored))
 }
 
-/// The documents that hold links to one of `digests`, as the catalog calls them.
-fn documents(shared: &Shared, digests: &[Digest]) -> Result<Vec<Vec<u8>>> {
-    let digests: HashSet<&Digest> = digests.iter().collect();
-    let mut holding = Vec::new();
-    for name in shared.archive.catalog.archived_documents()? {
-        let newest = shared.archive.catalog.rewrites(&name)?.into_iter().next();
-        if newest.is_some_and(|record| record.links.iter().any(|link| digests.contains(&link.blob.digest))) {
-            holding.push(name);
-        }
-    }
-    Ok(holding)
-}
-
 fn failure(shared: &Shared, digest: Digest, given: &Given) -> Failure {
     let reason = Reason::Placeholder;
-    let detail = format!("a placeholder: {digest}");
+    let detail = placeholder::detail(digest);
     let at = now();
     let pause = schedule::pause(reason, 1).map(|pause| i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
     let attempt = Attempt {
