@@ -13,8 +13,8 @@ use crate::document::reference::Reference;
 use crate::document::referrer::Policy;
 use crate::document::span::Span;
 use crate::media::MediaType;
-use crate::origin::OriginUrl;
 use crate::origin::proxy::{Families, Layer};
+use crate::origin::{OriginUrl, is_protocol_relative};
 
 /// Which remote references are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -231,7 +231,7 @@ fn is_image_extension(extension: &str) -> bool {
 /// Whether a browser would look for a host in `text`.
 fn is_absolute(text: &str) -> bool {
     let scheme = text.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':'));
-    scheme || text.starts_with("//")
+    scheme || is_protocol_relative(text)
 }
 
 fn host_matches(pattern: &str, host: &str) -> bool {

@@ -146,7 +146,7 @@ fn named(host: &str) -> BTreeSet<String> {
 
 /// The names of the images of `host` in `text`, whatever stands around them.
 fn names(text: &str, host: &str) -> BTreeSet<String> {
-    let text = percent_decode_str(text).decode_utf8_lossy();
+    let text = percent_decode_str(text).decode_utf8_lossy().replace('\\', "/");
     let is_of_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | ',' | '.');
     text.split(&format!("{host}/"))
         .skip(1)
