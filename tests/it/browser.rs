@@ -21,11 +21,13 @@ use crate::support::origin::{Answer, Origin, Request};
 use crate::support::{Test, picture};
 
 const PAGE: &str = "http://page.example/posts/index.html";
-const DOCUMENTS: [(&str, &str); 4] = [
+const DOCUMENTS: [(&str, &str); 6] = [
     ("posts/index.html", include_str!("browser/index.html")),
     ("posts/css/style.css", include_str!("browser/css/style.css")),
     ("posts/css/imported.css", include_str!("browser/css/imported.css")),
-    ("posts/based/index.html", include_str!("browser/based/index.html")),
+    ("posts/based/elsewhere.html", include_str!("browser/based/elsewhere.html")),
+    ("posts/based/site.html", include_str!("browser/based/site.html")),
+    ("posts/based/folder.html", include_str!("browser/based/folder.html")),
 ];
 /// A browser that takes longer hangs, or does not ask for something that it should.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,9 +55,9 @@ fn a_browser_is_shown_every_image_of_an_archived_page_and_asks_for_no_remote_one
     assert_eq!(local_images(&before.requests), BTreeSet::new());
     assert_eq!(before.not_shown(), Vec::<String>::new());
 
-    // a base that is elsewhere wants whole URLs
-    test.run("archive posts/based --link http://page.example/cache/images/").expect_code(0);
-    test.run("archive posts/index.html posts/css").expect_code(0);
+    test.run("archive posts/based/elsewhere.html --link http://page.example/cache/images/").expect_code(0);
+    test.run("archive posts/based/site.html --link /cache/images/").expect_code(0);
+    test.run("archive posts").expect_code(0);
 
     let kept: BTreeSet<_> = shown.union(&sprites).map(|name| path_of(&picture_of(name))).collect();
     let after = visit(&origin, |requests| local_images(requests).len() >= kept.len());
