@@ -3,6 +3,7 @@
 //! Pure: bytes and values in, values out. No disk, network, clock or waiting.
 //! Documents are bytes in any ASCII-compatible encoding, or UTF-16; nothing here needs UTF-8.
 
+pub mod base;
 pub mod date;
 pub mod decoded;
 pub mod diff;

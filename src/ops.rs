@@ -36,9 +36,9 @@ pub mod status;
 pub mod stdin;
 pub mod verify;
 
-/// Why a document is left alone whose relative links would lead to another server.
-const BASE_ELSEWHERE: &str =
-    "its <base href> leads relative links to another server: give --link a prefix with http:// or https://";
+/// Why a document is left alone whose links would not lead to the store.
+const BASE_ELSEWHERE: &str = "its <base href> leads links of this style elsewhere: give --link a prefix with http:// \
+     or https://, or, if the base is a folder of the same site, with a slash";
 
 /// How documents are found and read; all that an op needs which changes nothing and asks nobody.
 #[derive(Debug)]

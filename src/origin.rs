@@ -56,6 +56,13 @@ pub enum Error {
     },
 }
 
+/// Whether `text` names a host but no scheme. A browser takes a backslash for a slash (URL Standard, section
+/// 4.4, relative slash state).
+#[must_use]
+pub fn is_protocol_relative(text: &str) -> bool {
+    matches!(text.as_bytes(), [b'/' | b'\\', b'/' | b'\\', ..])
+}
+
 impl OriginUrl {
     /// Parses an absolute http(s) URL. Wrappers are not looked for: that is [`proxy::Families::unwrap`].
     ///

@@ -7,14 +7,15 @@ use std::collections::HashSet;
 use url::Url;
 
 use crate::blob::BlobName;
+use crate::document::base::Base;
 use crate::document::escape::Escapes;
 use crate::document::extract::Found;
 use crate::document::reference::Reference;
 use crate::document::referrer::Policy;
 use crate::document::span::Span;
 use crate::media::MediaType;
-use crate::origin::OriginUrl;
 use crate::origin::proxy::{Families, Layer};
+use crate::origin::{OriginUrl, is_protocol_relative};
 
 /// Which remote references are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,8 +60,8 @@ pub struct Resolved {
     pub remote: Vec<Remote>,
     /// Links to kept images.
     pub kept: Vec<Link>,
-    /// Whether relative references, or some of them, lead to another server (`<base href>`).
-    pub remote_base: bool,
+    /// Where relative references lead.
+    pub base: Base,
     /// Where the document is published, if it says so.
     pub page: Option<Url>,
 }
@@ -108,12 +109,12 @@ impl Resolver {
     /// looks like a kept link is one.
     #[must_use]
     pub fn resolve(&self, found: Found, wanted: &Wanted, ours: &dyn Fn(&str, BlobName) -> bool) -> Resolved {
-        let base = found.base.as_deref().and_then(|base| Url::parse(base).ok());
-        let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
-        let page = found.page.as_deref().and_then(|page| Url::parse(page).ok()).or_else(|| base.clone());
+        let base = found.base.as_deref().map(Base::of).unwrap_or_default();
+        let url = base.url().cloned();
+        let page = found.page.as_deref().and_then(|page| Url::parse(page).ok()).or_else(|| url.clone());
         let page = page.filter(|page| matches!(page.scheme(), "http" | "https"));
-        let remote_base = base.is_some() || found.has_inner_base;
-        let mut resolved = Resolved { remote_base, page, ..Resolved::default() };
+        let base = if found.has_inner_base { Base::Elsewhere(url.clone()) } else { base };
+        let mut resolved = Resolved { base, page, ..Resolved::default() };
         // What the last of `resolved.remote` was made of: a post's cover is often its first image, too.
         let mut last = String::new();
         for mut reference in found.references {
@@ -122,7 +123,7 @@ impl Resolver {
                 resolved.remote.push(Remote { reference, ..same.clone() });
                 continue;
             }
-            match self.name(reference, &text, base.as_ref(), ours) {
+            match self.name(reference, &text, url.as_ref(), ours) {
                 Named::Kept(link) => resolved.kept.push(link),
                 Named::Remote(mut remote) => {
                     remote.wanted = wanted.wants(&remote.origin, &remote.wrappers);
@@ -135,7 +136,7 @@ impl Resolver {
         let mut links = Vec::new();
         for mut link in found.links {
             let text = std::mem::take(&mut link.url);
-            match self.name(link, &text, base.as_ref(), ours) {
+            match self.name(link, &text, url.as_ref(), ours) {
                 Named::Kept(link) => resolved.kept.push(link),
                 Named::Remote(mut remote) => {
                     remote.link = true;
@@ -233,7 +234,7 @@ fn is_image_extension(extension: &str) -> bool {
 /// Whether a browser would look for a host in `text`.
 fn is_absolute(text: &str) -> bool {
     let scheme = text.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':'));
-    scheme || text.starts_with("//")
+    scheme || is_protocol_relative(text)
 }
 
 fn host_matches(pattern: &str, host: &str) -> bool {

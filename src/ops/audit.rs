@@ -10,6 +10,7 @@ use url::Url;
 use crate::document::DocumentKind;
 use crate::document::encoding::Encoding;
 use crate::document::extract::{Found, Rules, front_matter, srcset};
+use crate::origin::is_protocol_relative;
 
 mod xml;
 
@@ -81,7 +82,7 @@ impl Images {
     fn add(&mut self, text: &str) {
         let url = match &self.base {
             Some(base) => base.join(text.trim()).ok(),
-            None if text.trim().starts_with("//") => Url::parse(&format!("https:{}", text.trim())).ok(),
+            None if is_protocol_relative(text.trim()) => Url::parse(&format!("https:{}", text.trim())).ok(),
             None => Url::parse(text.trim()).ok(),
         };
         if let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) {

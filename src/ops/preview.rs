@@ -104,21 +104,22 @@ fn look(
         unknown: Vec::new(),
         diff: Vec::new(),
     };
-    let folder = &entry.folder;
+    let folder = options.link.folder(&entry.folder, &resolved.base);
     let mut edits = Vec::new();
     for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
         looked.wanted += u64::from(options.rewrite);
         let key = OriginKey::of(&remote.origin);
         let blob = catalog.map(|catalog| catalog.kept(key)).transpose()?.flatten();
-        let link = match blob {
-            Some(blob) => options.link.link(folder, images, blob),
-            None => {
-                looked.unknown.push(key);
-                options.link.link_to(folder, images, STAND_IN)
-            }
-        };
+        if blob.is_none() {
+            looked.unknown.push(key);
+        }
+        // it would be left alone
+        let Some(folder) = &folder else { continue };
         let escapes = remote.reference.escapes;
-        let text = if blob.is_some() { escapes.encode(&link) } else { escapes.encoding().write(link) };
+        let text = match blob {
+            Some(blob) => escapes.encode(&options.link.link(folder, images, blob)),
+            None => escapes.encoding().write(options.link.link_to(folder, images, STAND_IN)),
+        };
         edits.push(Edit { span: remote.reference.span, text });
     }
     if options.diffs && options.rewrite {

@@ -27,13 +27,14 @@ pub fn relink(
 }
 
 fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Plan {
-    if planning.document.resolved.remote_base && !style.is_absolute() {
+    let resolved = &planning.document.resolved;
+    let Some(folder) = style.folder(&planning.entry.folder, &resolved.base) else {
         return Plan::Refused(BASE_ELSEWHERE.to_owned());
-    }
+    };
     let bytes = &planning.document.bytes;
     let images = archive.store.images();
-    let edits = planning.document.resolved.kept.iter().filter_map(|link| {
-        let text = link.escapes.encode(&style.link(&planning.entry.folder, &images, link.blob));
+    let edits = resolved.kept.iter().filter_map(|link| {
+        let text = link.escapes.encode(&style.link(&folder, &images, link.blob));
         (bytes[link.span.range()] != text).then_some(Edit { span: link.span, text })
     });
     let patch =

@@ -1,6 +1,7 @@
 //! `archive` for one document that has no file: it comes in as bytes and goes out as bytes. Its images are
 //! kept like any other's; there is no way back but the bytes the caller has.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,9 +37,11 @@ pub async fn archive(
             return Ok((bytes, report));
         }
     };
-    if resolved.remote_base && !options.link.is_absolute() {
-        bail!("{BASE_ELSEWHERE}");
-    }
+    let folder = match options.link.folder(folder, &resolved.base) {
+        Some(folder) => folder,
+        None if resolved.remote.iter().all(|remote| !remote.wanted) => Cow::Borrowed(folder),
+        None => bail!("{BASE_ELSEWHERE}"),
+    };
     let report = archive::archive_resolved(
         Arc::clone(&reader),
         Arc::clone(&archive),
@@ -58,7 +61,7 @@ pub async fn archive(
     for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
         let kept = archive.catalog.kept(OriginKey::of(&remote.origin))?;
         if let Some(blob) = kept.filter(|blob| archive.store.contains(*blob)) {
-            answers.push((remote.reference, blob, options.link.link(folder, &images, blob)));
+            answers.push((remote.reference, blob, options.link.link(&folder, &images, blob)));
         }
     }
     Ok((rewrite::plan(&bytes, &[], Vec::new(), answers, "").after, report))

@@ -15,7 +15,7 @@ use crate::files;
 use crate::media::{self, DecodeError, Limits};
 use crate::ops::{Archive, Reader, parallel};
 use crate::resolve::Link;
-use crate::rewrite::link;
+use crate::rewrite::link::{self, LinkStyle};
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -152,10 +152,11 @@ fn links(reader: &Reader, archive: &Archive, path: &Path) -> (Option<u64>, Vec<F
     let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
     match reader.read(&entry, &known) {
         Ok(document) => {
-            let kept = document.resolved.kept;
+            let (base, kept) = (document.resolved.base, document.resolved.kept);
+            let folder = LinkStyle::Relative.folder(&entry.folder, &base);
             let images = archive.store.images();
             let astray = |link: &Link| {
-                let leads = link::target(&entry.folder, &link.url);
+                let leads = folder.as_deref().and_then(|folder| link::target(folder, &link.url));
                 leads.is_some_and(|target| target != images.join(link.blob.to_string()))
             };
             let gone = kept.iter().filter(|link| !archive.store.contains(link.blob) || astray(link));

@@ -16,7 +16,7 @@ use crate::origin::proxy::parts::{Parts, absolute};
 use crate::origin::proxy::place::Place;
 use crate::origin::proxy::rule::Rule;
 use crate::origin::proxy::table::Table;
-use crate::origin::{Error, OriginUrl, shorten};
+use crate::origin::{Error, OriginUrl, is_protocol_relative, shorten};
 
 mod decode;
 mod discord;
@@ -251,7 +251,7 @@ fn complete<'a>(text: &'a str, base: Option<&Url>) -> Result<Cow<'a, str>, Error
     if memchr::memchr3(b'\t', b'\n', b'\r', text.as_bytes()).is_some() {
         text = Cow::Owned(text.replace(['\t', '\n', '\r'], ""));
     }
-    if text.starts_with("//") {
+    if is_protocol_relative(&text) {
         let scheme = base.map_or("https", Url::scheme);
         text = Cow::Owned([scheme, ":", &text].concat());
     }
@@ -310,6 +310,14 @@ mod tests {
         );
         assert_eq!(with_base("../a.png").origin.as_str(), "https://site.io/a.png");
         assert_eq!(with_base("//wsrv.nl/?url=a.io/b").origin.as_str(), "http://a.io/b");
+        for text in ["\\\\a.io\\b.png", "/\\a.io/b.png", "\\/a.io/b.png", "\\\n\\a.io/b.png"] {
+            assert_eq!(origin(&families, text), "https://a.io/b.png");
+            assert_eq!(with_base(text).origin.as_str(), "https://a.io/b.png");
+        }
+        for text in ["\\a.io\\b.png", "\\", "a\\\\a.io/b.png"] {
+            assert!(matches!(families.unwrap(text), Err(Error::Relative { .. })), "{text}");
+        }
+        assert_eq!(origin(&families, "\\\\wsrv.nl\\?url=a.io/b.png"), "http://a.io/b.png");
         let hostless = families.unwrap("/proxy/image?url=https%3A%2F%2Fa.io%2Fb.png").unwrap();
         assert_eq!(hostless.layers[0].url(), None);
         assert!(matches!(families.unwrap("a.png"), Err(Error::Relative { .. })));

@@ -1,5 +1,6 @@
 //! What is written into a document to point at a kept image.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -8,6 +9,7 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use crate::blob::BlobName;
+use crate::document::base::Base;
 
 /// What a path segment may hold as it is, and needs no escape in any grammar: RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -45,16 +47,20 @@ impl FromStr for LinkStyle {
 }
 
 impl LinkStyle {
-    /// Whether links of this style lead to the same place whatever a document's `<base href>` says.
+    /// Whence the links of a document in `folder` lead to the store: the folder itself, or the one that its
+    /// base makes of it. `None` when links of this style would lead elsewhere.
     #[must_use]
-    pub fn is_absolute(&self) -> bool {
-        match self {
-            Self::Relative => false,
-            Self::Prefix(prefix) => prefix.starts_with("//") || prefix.contains("://"),
-        }
+    pub fn folder<'a>(&self, folder: &'a Path, base: &Base) -> Option<Cow<'a, Path>> {
+        let holds = match (self, base) {
+            (_, Base::Folder(path)) => return seen_from(folder, path),
+            (Self::Relative, Base::Site | Base::Elsewhere(_)) => false,
+            (Self::Prefix(prefix), Base::Site) => prefix.starts_with('/') || prefix.contains("://"),
+            (Self::Prefix(prefix), Base::Elsewhere(_)) => prefix.starts_with("//") || prefix.contains("://"),
+        };
+        holds.then_some(Cow::Borrowed(folder))
     }
 
-    /// The URL that a document in `folder` uses for `blob` in `images`; both folders absolute.
+    /// The URL that a document whose links lead from `folder` uses for `blob` in `images`; both folders absolute.
     #[must_use]
     pub fn link(&self, folder: &Path, images: &Path, blob: BlobName) -> String {
         self.link_to(folder, images, &blob.to_string())
@@ -78,6 +84,10 @@ impl LinkStyle {
             }
         }
     }
+}
+
+fn seen_from<'a>(folder: &'a Path, path: &str) -> Option<Cow<'a, Path>> {
+    if path.is_empty() { Some(Cow::Borrowed(folder)) } else { target(folder, path).map(Cow::Owned) }
 }
 
 /// Where a relative link in a document of `folder` leads; `None` for a link that is not relative to a folder.

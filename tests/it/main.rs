@@ -5,6 +5,10 @@ mod archive;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod base;
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod encodings;

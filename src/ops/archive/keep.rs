@@ -1,5 +1,6 @@
 //! Keeps one batch, in the order that makes a crash harmless: blobs, catalog, documents.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::mem;
 use std::sync::{Arc, mpsc};
@@ -269,23 +270,24 @@ enum Plan {
 
 fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
     let read = &document.read;
-    if read.remote_base && !shared.options.link.is_absolute() && !document.answers.is_empty() {
-        return Ok(Plan::Refused(document, BASE_ELSEWHERE.to_owned()));
-    }
+    let (style, images) = (&shared.options.link, shared.archive.store.images());
+    let folder = match style.folder(&read.entry.folder, &read.base) {
+        Some(folder) => folder,
+        None if document.answers.is_empty() => Cow::Borrowed(&*read.entry.folder),
+        None => return Ok(Plan::Refused(document, BASE_ELSEWHERE.to_owned())),
+    };
     let bytes = match crawl::read(&read.entry, shared.reader.crawl.max_bytes) {
         Ok(bytes) if Digest::of(&bytes) == read.digest => bytes,
         _ => return Ok(Plan::Again(document)),
     };
-    let (style, folder, images) = (&shared.options.link, &read.entry.folder, shared.archive.store.images());
     let known = kept::kept(&shared.archive.catalog, &read.name, &bytes, &read.kept)?;
     // A document that was moved took its relative links along: they lead to the store again.
-    let moved = read.kept.iter().filter(|_| !read.remote_base);
-    let moved = moved.filter(|link| {
-        link::target(folder, &link.url).is_some_and(|target| target != images.join(link.blob.to_string()))
-    });
-    let moved = moved.map(|link| {
-        let text = link.escapes.encode(&LinkStyle::Relative.link(folder, &images, link.blob));
-        Edit { span: link.span, text }
+    let relative = LinkStyle::Relative.folder(&read.entry.folder, &read.base);
+    let moved = read.kept.iter().filter_map(|link| {
+        let folder = relative.as_deref()?;
+        let target = link::target(folder, &link.url)?;
+        let text = || link.escapes.encode(&LinkStyle::Relative.link(folder, &images, link.blob));
+        (target != images.join(link.blob.to_string())).then(|| Edit { span: link.span, text: text() })
     });
     let moved: Vec<Edit> = moved.collect();
     let answers = mem::take(&mut document.answers);
@@ -298,7 +300,7 @@ fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
         return Ok(Plan::Through(document, record.filter(|record| !record.links.is_empty())));
     }
     let answers = answers.into_iter().map(|(reference, blob)| {
-        let link = style.link(folder, &images, blob);
+        let link = style.link(&folder, &images, blob);
         (reference, blob, link)
     });
     let planned = rewrite::plan(&bytes, &known.standing, moved, answers.collect(), &shared.run.name);

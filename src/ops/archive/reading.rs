@@ -15,6 +15,7 @@ use crate::catalog::row::Counts;
 use crate::catalog::{KnownDocuments, OriginKey};
 use crate::crawl::{Entry, Skip};
 use crate::digest::Digest;
+use crate::document::base::Base;
 use crate::document::date;
 use crate::document::reference::Reference;
 use crate::document::referrer::Policy;
@@ -33,7 +34,7 @@ pub(super) struct Read {
     pub(super) digest: Digest,
     pub(super) targets: Vec<Target>,
     pub(super) kept: Vec<Link>,
-    pub(super) remote_base: bool,
+    pub(super) base: Base,
     /// Where the document is published, if it says so.
     pub(super) page: Option<Url>,
     /// When it was written.
@@ -166,7 +167,7 @@ impl Read {
             digest,
             targets: targets.collect(),
             kept: resolved.kept,
-            remote_base: resolved.remote_base,
+            base: resolved.base,
             page: resolved.page,
             date,
             counts,
