@@ -2,7 +2,7 @@
 //!
 //! [`Fetcher`] follows redirects itself, so that each hop passes the [`guard`] anew, and hands out the body
 //! of the final 200 chunk by chunk within the limits of size and time. Nothing here repeats or spaces
-//! requests: [`ladder`] says whom to ask, [`pace`] how often, [`retry`] when again; the caller puts them
+//! requests: [`ladder`](crate::ladder) says whom to ask, [`pace`] how often, [`retry`] when again; the caller puts them
 //! together. Environment proxies and cookies are never used. What the bytes are is for others to judge.
 
 pub mod address;
