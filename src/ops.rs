@@ -27,6 +27,7 @@ pub mod restore;
 pub mod scan;
 pub mod status;
 pub mod stdin;
+mod stop;
 pub mod verify;
 
 /// Why a document is left alone whose relative links would lead to another server.

@@ -32,6 +32,7 @@ use crate::resolve::Resolved;
 use crate::rewrite::link::LinkStyle;
 
 mod asking;
+mod climb;
 mod download;
 mod keep;
 mod memory;
