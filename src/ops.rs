@@ -15,6 +15,7 @@ use crate::resolve::{Resolved, Resolver};
 use crate::rewrite::link::{self, LinkStyle};
 use crate::store::Store;
 
+mod alias;
 pub mod archive;
 pub mod audit;
 pub mod change;
@@ -23,6 +24,7 @@ pub mod litter;
 mod parallel;
 pub mod preview;
 pub mod relink;
+pub mod repair;
 pub mod restore;
 pub mod scan;
 pub mod status;

@@ -32,8 +32,8 @@ use crate::resolve::Resolved;
 use crate::rewrite::link::LinkStyle;
 
 mod asking;
-mod climb;
-mod download;
+pub(super) mod climb;
+pub(super) mod download;
 mod keep;
 mod memory;
 mod progress;
@@ -132,7 +132,7 @@ pub(super) async fn archive_resolved(
 }
 
 /// What every part of a run shares.
-struct Shared {
+pub(super) struct Shared {
     reader: Arc<Reader>,
     archive: Arc<Archive>,
     fetcher: Arc<Fetcher>,
@@ -147,7 +147,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(
+    pub(super) fn new(
         reader: Arc<Reader>,
         archive: Arc<Archive>,
         fetcher: Arc<Fetcher>,
@@ -159,6 +159,11 @@ impl Shared {
         let since = if options.retry { now() } else { 0 };
         let run = Run::start("archive");
         Ok(Arc::new(Self { reader, archive, fetcher, options, run, plan, has_wanted, since, progress }))
+    }
+
+    /// Whom to ask.
+    pub(super) fn ladder(&self) -> &ladder::Options {
+        &self.options.ladder
     }
 
     /// What answers are judged by.

@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod front_door;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod scan;
 #[cfg(test)]
 mod support;

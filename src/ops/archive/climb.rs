@@ -15,9 +15,9 @@ use crate::ops::archive::asking::Asking;
 use crate::ops::archive::download::{self, Ended, Got, Job, Then, TryError};
 
 /// Images that are being asked for.
-pub(super) struct Climb {
+pub(in crate::ops) struct Climb {
     shared: Arc<Shared>,
-    pub(super) asking: Asking,
+    pub(in crate::ops) asking: Asking,
     pace: Pace<Job>,
     downloads: JoinSet<(Job, Vec<Url>, Ended)>,
     /// Images that nobody gave, until [`Self::next`] tells of them.
@@ -25,7 +25,7 @@ pub(super) struct Climb {
 }
 
 /// What became of an image.
-pub(super) enum Fate {
+pub(in crate::ops) enum Fate {
     /// Somebody gave it. Not durable yet.
     Got(Job, Box<Got>),
     /// Nobody gave it.
@@ -33,7 +33,7 @@ pub(super) enum Fate {
 }
 
 impl Climb {
-    pub(super) fn new(shared: Arc<Shared>) -> Result<Self> {
+    pub(in crate::ops) fn new(shared: Arc<Shared>) -> Result<Self> {
         let mut pace = Pace::new(shared.options.fetch.concurrency, shared.options.fetch.per_host);
         pace.limit(wayback::HOST, wayback::AT_A_TIME);
         let asking = Asking::new(&shared)?;
@@ -41,7 +41,7 @@ impl Climb {
     }
 
     /// Asks whoever is next, or gives the image up.
-    pub(super) fn ask(&mut self, mut job: Job) {
+    pub(in crate::ops) fn ask(&mut self, mut job: Job) {
         while !job.seek(self.asking.hosts(), self.shared.policy(), self.shared.since) {
             let others = self.asking.others(job.key);
             if others.is_empty() {
@@ -54,12 +54,12 @@ impl Climb {
     }
 
     /// How many images have no fate yet.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::ops) fn len(&self) -> usize {
         self.pace.waiting() + self.downloads.len() + self.lost.len()
     }
 
     /// The next fate, or `None` if nothing is asked for. Nothing is lost if this is dropped before it ends.
-    pub(super) async fn next(&mut self) -> Option<Result<Fate>> {
+    pub(in crate::ops) async fn next(&mut self) -> Option<Result<Fate>> {
         loop {
             let wake = self.start();
             if let Some(job) = self.lost.pop_front() {
@@ -83,7 +83,7 @@ impl Climb {
     }
 
     /// Ends what is under way; its images have no fate.
-    pub(super) async fn stop(&mut self) {
+    pub(in crate::ops) async fn stop(&mut self) {
         self.downloads.shutdown().await;
     }
 

@@ -157,7 +157,7 @@ impl Loop {
                     &self.shared,
                     target,
                     !shown.contains(&target.key),
-                    hints,
+                    &hints,
                     Some(failure.clone()),
                 )),
                 None => {
@@ -166,7 +166,7 @@ impl Loop {
                         &self.shared,
                         target,
                         !shown.contains(&target.key),
-                        hints,
+                        &hints,
                         failure,
                     ));
                 }
