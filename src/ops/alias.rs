@@ -3,12 +3,14 @@
 //! A record holds the bytes that stood in the document and not the grammar they stood in. They are read as each
 //! grammar that URLs are commonly written in, and what the image is known to be from tells which is right.
 
+use anyhow::Result;
 use url::Url;
 
 use crate::catalog::OriginKey;
+use crate::digest::Digest;
 use crate::document::DocumentKind;
 use crate::document::extract;
-use crate::ops::Reader;
+use crate::ops::{Archive, Reader};
 use crate::origin::OriginUrl;
 use crate::origin::proxy::Layer;
 
@@ -27,6 +29,24 @@ pub(super) fn named(reader: &Reader, original: &[u8], origins: &[OriginKey]) -> 
         .filter(is_known)
         .or_else(|| as_text(reader, &in_json(original)?).filter(is_known))
         .or_else(|| as_text(reader, std::str::from_utf8(original).ok()?).filter(is_known))
+}
+
+/// Which origins a link to the blob of `digest` may stand for: the one that its `original` named, or, where that
+/// cannot be told, each that gave the blob.
+pub(super) fn origins(
+    reader: &Reader,
+    archive: &Archive,
+    digest: Digest,
+    original: Option<&[u8]>,
+) -> Result<Vec<OriginKey>> {
+    let given = archive.catalog.origins_of(digest)?;
+    let origins = given.iter().filter_map(|url| OriginUrl::parse(url).ok());
+    let origins: Vec<OriginKey> = origins.map(|origin| OriginKey::of(&origin)).collect();
+    if origins.len() < 2 {
+        return Ok(origins);
+    }
+    let named = original.and_then(|original| named(reader, original, &origins));
+    Ok(named.map_or(origins, |alias| vec![OriginKey::of(&alias.origin)]))
 }
 
 /// Character references and all (HTML, section 13.2.5.72); Markdown and escaped feeds have them, too.

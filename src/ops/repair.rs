@@ -258,7 +258,7 @@ impl Repair {
                     self.drafts.push((got.draft, blob.media_type, Repaired { blob, source, url }));
                 }
             }
-            Fate::Nobody(job) => {
+            Fate::Nobody(job) | Fate::Unchanged(job) => {
                 let Wanted::Exactly(digest) = job.wanted else { return };
                 if let Some(mut search) = self.under_way.remove(&(job.key, digest)) {
                     search.attempts.extend(job.attempts());

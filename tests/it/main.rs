@@ -16,3 +16,5 @@ mod scan;
 mod support;
 #[cfg(test)]
 mod support_itself;
+#[cfg(test)]
+mod update;

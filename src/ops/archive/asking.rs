@@ -88,6 +88,11 @@ impl Asking {
         Ladder::new(&origin.url(), hints, options, &shared.options.fetch, manner)
     }
 
+    /// `host` answered.
+    pub(super) fn answered(&mut self, host: &str) {
+        self.hosts.answered(host);
+    }
+
     /// Keeps the wrappers of one more reference to an image, should nobody else give it.
     pub(super) fn also_ask(&mut self, target: &Target) {
         if target.answer.is_none() && !target.wrappers.is_empty() {
@@ -131,7 +136,7 @@ impl Asking {
         let is_wanted = match job.wanted {
             Wanted::Exactly(wanted) if wanted == digest => return Ok(self.genuine(job, host)),
             Wanted::Exactly(_) => false,
-            Wanted::Image => true,
+            Wanted::Image | Wanted::Newer(_) => true,
         };
         if !self.watch.has_heard_of(host, digest) {
             for given in shared.archive.catalog.given(digest)? {

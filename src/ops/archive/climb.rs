@@ -28,6 +28,8 @@ pub(in crate::ops) struct Climb {
 pub(in crate::ops) enum Fate {
     /// Somebody gave it. Not durable yet.
     Got(Job, Box<Got>),
+    /// The copy that is had is the newest still: its validators hold.
+    Unchanged(Job),
     /// Nobody gave it.
     Nobody(Job),
 }
@@ -125,6 +127,10 @@ impl Climb {
                     return Ok(Some(Fate::Got(job, got)));
                 }
             },
+            Ended::Unchanged => {
+                self.asking.answered(&host);
+                return Ok(Some(Fate::Unchanged(job)));
+            }
             Ended::Listed(body) => {
                 job.listed(&body);
                 self.ask(job);

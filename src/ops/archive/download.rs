@@ -11,7 +11,7 @@ use crate::catalog::row::{Attempt, Failure};
 use crate::digest::Digest;
 use crate::fetch::pace::Signal;
 use crate::fetch::retry::Backoff;
-use crate::fetch::{self, Answer, Headers, Reason};
+use crate::fetch::{self, Answer, Headers, Reason, Validators};
 use crate::ladder::hosts::Hosts;
 use crate::ladder::schedule::Policy;
 use crate::ladder::{Ladder, Rung};
@@ -52,6 +52,8 @@ pub(in crate::ops) struct Job {
 pub(in crate::ops) enum Wanted {
     /// Any genuine image.
     Image,
+    /// The same, or word that the copy with these validators is the newest still.
+    Newer(Validators),
     /// These bytes and no others.
     Exactly(Digest),
 }
@@ -60,6 +62,8 @@ pub(in crate::ops) enum Wanted {
 pub(super) enum Ended {
     /// With a whole image.
     Got(Box<Got>),
+    /// With word that the validators of the copy that is had hold still.
+    Unchanged,
     /// With a list of captures.
     Listed(Vec<u8>),
     /// Without one.
@@ -141,7 +145,9 @@ impl Ended {
     pub(super) fn signal(&self) -> Signal {
         match self {
             Self::Failed(TryError::Fetch(error)) if self.closes_host().is_none() => error.signal(),
-            Self::Got(_) | Self::Listed(_) | Self::Failed(_) | Self::Store(_) => Signal::Fine,
+            Self::Got(_) | Self::Unchanged | Self::Listed(_) | Self::Failed(_) | Self::Store(_) => {
+                Signal::Fine
+            }
         }
     }
 
@@ -309,8 +315,16 @@ async fn try_rung(
     passed: &mut Vec<Url>,
 ) -> Result<Ended, Trouble> {
     tracing::debug!(origin = %job.origin, source = %rung.source, url = %rung.url, "asking");
-    let headers = Headers { referer: rung.referer.clone(), ..Headers::default() };
-    let mut answer = shared.fetcher.get_noting(&rung.url, &headers, passed).await?;
+    let had = match &job.wanted {
+        Wanted::Newer(validators) => Some(validators.clone()),
+        Wanted::Image | Wanted::Exactly(_) => None,
+    };
+    let is_conditional = had.is_some();
+    let headers = Headers { referer: rung.referer.clone(), had, ..Headers::default() };
+    let mut answer = match shared.fetcher.get_noting(&rung.url, &headers, passed).await {
+        Err(error) if is_conditional && error.is_not_modified() => return Ok(Ended::Unchanged),
+        answer => answer?,
+    };
     let (buffer, draft) = receive(shared, &mut answer).await?;
     let limits = shared.options.limits;
     let writing = Arc::clone(shared);

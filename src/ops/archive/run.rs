@@ -207,7 +207,7 @@ impl Loop {
                 self.touch_batch();
                 key
             }
-            Fate::Nobody(job) => {
+            Fate::Nobody(job) | Fate::Unchanged(job) => {
                 let key = job.key;
                 let (failure, is_news) = job.failure();
                 let index = match self.failed.get(&key) {
