@@ -70,6 +70,9 @@ fn hostile(criterion: &mut Criterion) {
         ("ampersands", "<img src='", "&a"),
         ("parentheses", "<p style='x:", "("),
         ("bad urls", "<style>x:", "url(a b"),
+        ("pages", "", "<iframe srcdoc='<iframe srcdoc=&quot;<img src=a>&quot;>'></iframe>"),
+        ("open pages", "", "<iframe srcdoc='<iframe srcdoc=&quot;"),
+        ("JSON-LD", "<script type=application/ld+json>[", "{\"url\":[\"\\/a\"],"),
     ] {
         for size in [1, 2, 4, 8] {
             let html = format!("{before}{}'></style></script>", text.repeat(size * MIB / text.len()));

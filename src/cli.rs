@@ -25,6 +25,7 @@ mod restore;
 mod scan;
 mod setup;
 mod status;
+mod stop;
 mod unwrap;
 mod verify;
 

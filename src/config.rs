@@ -7,6 +7,7 @@
 mod judge;
 mod layers;
 mod options;
+mod overrides;
 mod size;
 pub mod sources;
 mod value;
@@ -24,7 +25,10 @@ use url::Url;
 
 use crate::config::layers::Layers;
 use crate::config::sources::Sources;
+use crate::crawl;
 use crate::digest::Digest;
+use crate::document::extract::ElementAttribute;
+use crate::rewrite::link;
 
 /// All settings, section by section as in `config/imgkeep.toml`, which also holds the defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -38,6 +42,9 @@ pub struct Config {
     pub documents: Documents,
     /// Which references in them are archived.
     pub references: References,
+    /// Keys of `[references]` that some documents have of their own; the later wins.
+    #[serde(skip)]
+    pub overrides: Vec<Override>,
     /// How images are downloaded.
     pub fetch: Fetch,
     /// How documents are changed.
@@ -93,15 +100,40 @@ pub struct References {
     /// HTML attributes that hold an image URL besides the known ones; lower case.
     #[serde(deserialize_with = "value::attributes")]
     pub attributes: Vec<String>,
+    /// The same on one kind of element; lower case.
+    #[serde(deserialize_with = "value::elements")]
+    pub elements: Vec<ElementAttribute>,
     /// Front matter keys besides the known ones; dots reach into tables.
     #[serde(deserialize_with = "value::keys")]
     pub front_matter_keys: Vec<String>,
     /// Hosts in the URL Standard's form; `*.` before one stands for every host below it, not for itself.
     #[serde(deserialize_with = "value::host_patterns")]
+    pub include_hosts: Vec<String>,
+    /// Likewise.
+    #[serde(deserialize_with = "value::host_patterns")]
     pub exclude_hosts: Vec<String>,
+    /// Names of proxy families; whether there are such families is asked where the table is read.
+    #[serde(deserialize_with = "value::names")]
+    pub include_families: Vec<String>,
+    /// Likewise.
+    #[serde(deserialize_with = "value::names")]
+    pub exclude_families: Vec<String>,
     /// The user's own proxy families, a TOML file.
     #[serde(deserialize_with = "value::optional_path")]
     pub families: Option<PathBuf>,
+}
+
+/// One of `[[overrides]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Where `files` start: the configuration file's folder, as it was named or found.
+    pub folder: PathBuf,
+    /// Patterns as in a `.gitignore`, at least one.
+    pub files: Vec<String>,
+    /// The keys of `[references]` that are set, in the order of the file.
+    pub keys: Vec<String>,
+    /// Their values; the others are the defaults.
+    pub references: References,
 }
 
 /// `[fetch]`
@@ -297,6 +329,22 @@ pub enum Error {
         /// The nearest name, or all that there are.
         advice: String,
     },
+    /// There is no such family in the table.
+    #[error("`{key}`: there is no proxy family `{name}`; {advice}")]
+    UnknownFamily {
+        /// `section.key`.
+        key: String,
+        /// As it was written.
+        name: String,
+        /// The nearest name, or where they stand.
+        advice: String,
+    },
+    /// A pattern is malformed.
+    #[error(transparent)]
+    Pattern(#[from] crawl::Error),
+    /// The link style is none.
+    #[error(transparent)]
+    Link(#[from] link::ParseError),
     /// The key is known, but it cannot have this value.
     #[error("{place}: `{key}` {reason}")]
     Value {

@@ -89,6 +89,12 @@ impl Entry {
         }
     }
 
+    /// Whether it is no file, as [`Self::unnamed`] makes it.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
+
     /// The name of the file itself, which lies in `folder`.
     #[must_use]
     pub fn file_name(&self) -> &OsStr {
@@ -147,12 +153,9 @@ pub enum Skip {
         /// The format, as far as it can be told.
         looks_like: &'static str,
     },
-    /// UTF-16, by its byte order mark.
-    #[error("its text is UTF-16, which is not read yet")]
-    Utf16,
-    /// A kind of document for which there is no finder.
-    #[error("documents of this kind are not read yet")]
-    UnknownKind,
+    /// JSON that is no JSON Feed.
+    #[error("it is JSON, but no JSON Feed")]
+    NotAFeed,
     /// In the store, where images are kept and no documents.
     #[error("it lies in the store")]
     InStore,
@@ -166,8 +169,8 @@ impl Skip {
     #[must_use]
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Utf16 | Self::Named(_) => true,
-            Self::NotAFile | Self::Binary { .. } | Self::UnknownKind | Self::InStore => false,
+            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Named(_) => true,
+            Self::NotAFile | Self::Binary { .. } | Self::NotAFeed | Self::InStore => false,
         }
     }
 
@@ -185,8 +188,7 @@ impl Skip {
             Self::Unreadable { .. } => "unreadable",
             Self::NotAFile => "not_a_file",
             Self::Binary { .. } => "binary",
-            Self::Utf16 => "utf16",
-            Self::UnknownKind => "unknown_kind",
+            Self::NotAFeed => "not_a_feed",
             Self::InStore => "in_store",
             Self::Named(skip) => skip.reason(),
         }
@@ -276,8 +278,8 @@ impl Rules {
                 let included = include.matched_path_or_any_parents(below, false).is_ignore();
                 included.then_some(known.document())
             }
-            (None, known @ (Known::Kind(_) | Known::ByBytes)) => Some(known.document()),
-            (None, Known::Later | Known::Foreign) => None,
+            (None, known @ (Known::Kind(_) | Known::ByBytes | Known::Json)) => Some(known.document()),
+            (None, Known::Foreign) => None,
         }
     }
 
@@ -300,7 +302,11 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-fn patterns(patterns: &[String]) -> Result<Gitignore, Error> {
+/// `patterns` as in a `.gitignore`, for paths that are relative to its folder.
+///
+/// # Errors
+/// `Pattern` if one is malformed.
+pub fn patterns(patterns: &[String]) -> Result<Gitignore, Error> {
     let mut builder = GitignoreBuilder::new("");
     let failed = |pattern: &str| {
         let pattern = pattern.to_owned();
@@ -343,7 +349,10 @@ mod tests {
             ["b.md", "a.HTML", "sub/c.markdown", "sub/d.css", "sub-e.txt", "README", "x.png", "y.json"];
         let root = tree(&names);
         let (entries, skipped) = found(root.path(), &Options::default());
-        assert_eq!(entries, ["README", "a.HTML", "b.md", "sub-e.txt", "sub/c.markdown", "sub/d.css"]);
+        assert_eq!(
+            entries,
+            ["README", "a.HTML", "b.md", "sub-e.txt", "sub/c.markdown", "sub/d.css", "y.json"]
+        );
         assert!(skipped.is_empty());
     }
 

@@ -1,14 +1,16 @@
 //! A document: bytes, what kind of text they are, and the references in them.
 //!
 //! Pure: bytes and values in, values out. No disk, network, clock or waiting.
-//! Documents are bytes in any ASCII-compatible encoding; nothing here needs UTF-8.
+//! Documents are bytes in any ASCII-compatible encoding, or UTF-16; nothing here needs UTF-8.
 
 pub mod date;
 pub mod decoded;
 pub mod diff;
+pub mod encoding;
 pub mod escape;
 pub mod extract;
 pub mod json;
+pub mod lines;
 pub mod reference;
 pub mod referrer;
 pub mod shadow;
@@ -20,8 +22,12 @@ pub mod splice;
 pub enum DocumentKind {
     /// HTML, the WHATWG way: whatever the bytes, a browser makes a page of them.
     Html,
+    /// XML: a feed, a sitemap, SVG, XHTML. Namespaces tell which.
+    Xml,
     /// CommonMark with raw HTML, perhaps after front matter.
     Markdown,
     /// A style sheet.
     Css,
+    /// A JSON Feed.
+    Json,
 }

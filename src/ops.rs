@@ -10,7 +10,8 @@ use crate::blob::BlobName;
 use crate::catalog::Catalog;
 use crate::catalog::row::Counts;
 use crate::crawl::{self, Entry, Skip};
-use crate::document::extract::{self, Rules};
+use crate::document::extract;
+use crate::ops::rules::Rulebook;
 use crate::resolve::{Resolved, Resolver};
 use crate::rewrite::link::{self, LinkStyle};
 use crate::store::Store;
@@ -26,6 +27,7 @@ pub mod preview;
 pub mod relink;
 pub mod repair;
 pub mod restore;
+pub mod rules;
 pub mod scan;
 pub mod status;
 pub mod stdin;
@@ -41,8 +43,8 @@ const BASE_ELSEWHERE: &str =
 pub struct Reader {
     /// Which files are documents.
     pub crawl: crawl::Options,
-    /// What counts as a reference.
-    pub rules: Rules,
+    /// What counts as a reference, and which are wanted.
+    pub rules: Rulebook,
     /// What a reference names.
     pub resolver: Resolver,
     /// How kept links are written: an absolute URL that starts like one is one of ours.
@@ -82,12 +84,13 @@ impl Reader {
         bytes: &[u8],
         known: &dyn Fn(BlobName) -> bool,
     ) -> Result<Resolved, Skip> {
-        let found = extract::find(bytes, entry.kind_of(bytes)?, &self.rules);
+        let rules = self.rules.of(entry);
+        let found = extract::find(bytes, entry.kind_of(bytes)?, &rules.found);
         let ours = |text: &str, blob| match &self.link {
             LinkStyle::Prefix(prefix) if text.starts_with(prefix.as_str()) => true,
             _ => known(blob),
         };
-        Ok(self.resolver.resolve(found, &ours))
+        Ok(self.resolver.resolve(found, &rules.wanted, &ours))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Pure. Brings together what `document` finds and what `origin` knows, and asks nobody.
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::blob::BlobName;
 use crate::document::escape::Escapes;
@@ -24,15 +24,30 @@ pub enum Scope {
     Proxied,
 }
 
+/// Which remote references are wanted; all others are left as they are. The empty lists want them all.
+///
+/// Hosts are in the URL Standard's form, and `*.` before one stands for every host below it. A reference has
+/// two: the origin's, and the one that its wrapper is asked at; either counts. Its families are those of all
+/// its wrappers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// All, or those behind a wrapper.
+    pub scope: Scope,
+    /// If there are any, only references to these hosts.
+    pub include_hosts: Vec<String>,
+    /// No references to these hosts, included or not.
+    pub exclude_hosts: Vec<String>,
+    /// If there are any, only references behind a wrapper of these families.
+    pub include_families: Vec<String>,
+    /// No references behind a wrapper of these families, included or not.
+    pub exclude_families: Vec<String>,
+}
+
 /// What it takes to say what a reference names.
 #[derive(Debug)]
 pub struct Resolver {
     /// How wrappers are taken off.
     pub families: Families,
-    /// Which references are wanted.
-    pub scope: Scope,
-    /// Hosts whose images stay where they are; `*.` before one stands for every host below it.
-    pub exclude_hosts: Vec<String>,
 }
 
 /// What the references of one document name. Each list is sorted by where it stands.
@@ -42,7 +57,7 @@ pub struct Resolved {
     pub remote: Vec<Remote>,
     /// Links to kept images.
     pub kept: Vec<Link>,
-    /// Whether relative references lead to another server (`<base href>`).
+    /// Whether relative references, or some of them, lead to another server (`<base href>`).
     pub remote_base: bool,
     /// Where the document is published, if it says so.
     pub page: Option<Url>,
@@ -87,14 +102,16 @@ pub struct Link {
 }
 
 impl Resolver {
-    /// Says what each of `found` names. `ours` tells whether an absolute URL that looks like a kept link is one.
+    /// Says what each of `found` names, and whether it is `wanted`. `ours` tells whether an absolute URL that
+    /// looks like a kept link is one.
     #[must_use]
-    pub fn resolve(&self, found: Found, ours: &dyn Fn(&str, BlobName) -> bool) -> Resolved {
+    pub fn resolve(&self, found: Found, wanted: &Wanted, ours: &dyn Fn(&str, BlobName) -> bool) -> Resolved {
         let base = found.base.as_deref().and_then(|base| Url::parse(base).ok());
         let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
         let page = found.page.as_deref().and_then(|page| Url::parse(page).ok()).or_else(|| base.clone());
         let page = page.filter(|page| matches!(page.scheme(), "http" | "https"));
-        let mut resolved = Resolved { remote_base: base.is_some(), page, ..Resolved::default() };
+        let remote_base = base.is_some() || found.has_inner_base;
+        let mut resolved = Resolved { remote_base, page, ..Resolved::default() };
         // What the last of `resolved.remote` was made of: a post's cover is often its first image, too.
         let mut last = String::new();
         for mut reference in found.references {
@@ -105,7 +122,8 @@ impl Resolver {
             }
             match self.name(reference, &text, base.as_ref(), ours) {
                 Named::Kept(link) => resolved.kept.push(link),
-                Named::Remote(remote) => {
+                Named::Remote(mut remote) => {
+                    remote.wanted = wanted.wants(&remote);
                     resolved.remote.push(remote);
                     last = text;
                 }
@@ -118,6 +136,7 @@ impl Resolver {
                 Named::Kept(link) => resolved.kept.push(link),
                 Named::Remote(mut remote) => {
                     remote.link = true;
+                    remote.wanted = wanted.wants(&remote);
                     if leads_to_image(&remote, &resolved.remote) {
                         resolved.remote.push(remote);
                     }
@@ -156,23 +175,32 @@ impl Resolver {
         }
         let Ok(unwrapped) = self.families.unwrap_with_base(text, base) else { return Named::Nothing };
         let (origin, wrappers) = (unwrapped.origin, unwrapped.layers);
-        let mut remote = Remote { reference, origin, wrappers, policy: None, link: false, wanted: true };
-        remote.wanted = self.wants(&remote);
-        Named::Remote(remote)
+        Named::Remote(Remote { reference, origin, wrappers, policy: None, link: false, wanted: true })
     }
+}
 
+impl Wanted {
     fn wants(&self, remote: &Remote) -> bool {
         let in_scope = self.scope == Scope::All || !remote.wrappers.is_empty();
-        in_scope && (self.exclude_hosts.is_empty() || !self.excludes(remote.url(), &remote.origin))
+        in_scope && self.wants_families(&remote.wrappers) && self.wants_hosts(remote)
     }
 
-    fn excludes(&self, url: &str, origin: &OriginUrl) -> bool {
-        let (outer, origin) = (Url::parse(url).ok(), origin.url());
-        let hosts = [outer.as_ref().and_then(Url::host), origin.host()];
-        hosts
-            .into_iter()
-            .flatten()
-            .any(|host| self.exclude_hosts.iter().any(|pattern| host_matches(pattern, &host)))
+    fn wants_families(&self, wrappers: &[Layer]) -> bool {
+        let any =
+            |names: &[String]| wrappers.iter().any(|layer| names.iter().any(|name| **name == *layer.family));
+        (self.include_families.is_empty() || any(&self.include_families)) && !any(&self.exclude_families)
+    }
+
+    fn wants_hosts(&self, remote: &Remote) -> bool {
+        if self.include_hosts.is_empty() && self.exclude_hosts.is_empty() {
+            return true;
+        }
+        let outer = remote.wrappers.first().and_then(Layer::url);
+        let hosts = [Some(remote.origin.host()), outer.as_ref().and_then(Url::host_str)];
+        let any = |patterns: &[String]| {
+            hosts.iter().flatten().any(|host| patterns.iter().any(|pattern| host_matches(pattern, host)))
+        };
+        (self.include_hosts.is_empty() || any(&self.include_hosts)) && !any(&self.exclude_hosts)
     }
 }
 
@@ -202,8 +230,7 @@ fn is_absolute(text: &str) -> bool {
     scheme || text.starts_with("//")
 }
 
-fn host_matches(pattern: &str, host: &Host<&str>) -> bool {
-    let host = host.to_string();
+fn host_matches(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
         Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
         None => host == pattern,

@@ -94,3 +94,31 @@ proptest! {
         prop_assert_eq!(found, seen);
     }
 }
+
+#[test]
+fn second_bytes_of_characters_are_no_markup() {
+    let check = |css: &[u8], expected: &str| {
+        let mut found = Found::default();
+        css::find(css, &mut found);
+        let urls: Vec<_> = found.references.iter().map(|found| found.url.as_str()).collect();
+        assert_eq!(urls, [expected], "{}", css.escape_ascii());
+        let span = found.references[0].span.range();
+        assert!(
+            css[..span.start].ends_with(b"url(") && css[span.end..].starts_with(b")"),
+            "{}",
+            css.escape_ascii()
+        );
+    };
+    let shift_jis = b"/* \x93\xfa\x96\x7b\x8c\xea */";
+    check(b"a{content:\"\x95\x5c\";background:url(//h/a)}", "//h/a");
+    check(&[shift_jis.as_slice(), b"a{content:\"\xc3\x83\x5c\";background:url(//h/a)}"].concat(), "//h/a");
+    check(b"a{font-family:\x83\x7b\x83\x7d;background:url(//h/a)}", "//h/a");
+    check(b"a{background:\x83\x7d url(//h/a)}", "//h/a");
+    check(b"a{background:url(//h/\x95\x5c\x83\x7b.png)}", "//h/%95%5C%83%7B.png");
+    // Big5, in which the last three bytes of two characters pass for two of UTF-8 and a backslash
+    check(b"a{content:\"\xa4\xc5\xb3\x5c\";background:url(//h/a)}", "//h/a");
+    // GBK before a backslash that is one
+    check(b"a{content:\"\xb5\xc4\\\";}b{\";background:url(//h/a)}", "//h/a");
+    check(b"a{content:\"\xb5\xc4\xca\xc7\xb2\xbb\\\"\";background:url(//h/\\61)}", "//h/a");
+    check(b"a{content:\"caf\xe9 d\xe9j\xe0 vu\\\"\";background:url(//h/\\61)}", "//h/a");
+}

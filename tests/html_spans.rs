@@ -409,7 +409,7 @@ proptest! {
         let mut copied = 0;
         for Reference { span, escapes, .. } in &found.references {
             replaced.push_str(&html[copied..span.start()]);
-            replaced.push_str(&escapes.encode(LINK));
+            replaced.push_str(std::str::from_utf8(&escapes.encode(LINK)).unwrap());
             copied = span.end();
         }
         replaced.push_str(&html[copied..]);

@@ -159,7 +159,7 @@ fn other_encodings() {
     check(b"![\x95\x5c](/1.png) ![\x83\x5c\x81\x5b](/2.png)", &["/1.png", "/2.png"]);
     check(b"\x83\x60\x83\x60 ![\xb3\x5c](/1.png) \xa5\x5c\n\n\x83\x60", &["/1.png"]);
     check(b"\xcd\xbc\xc6\xac\xb2\xe2 \x81\x5b ![\xb2\xe2\x81\x5c][\xb2\xe2\x81\x5c]\n\n[\xb2\xe2\x81\x5c]: </\xb2\xe2\x81\x5c(.png>", &[
-        "/%B2%E2%81\\(.png",
+        "/%B2%E2%81%5C(.png",
     ]);
     check(b"![caf\xe9](/caf\xe9.png) ![na\xefve](/2.png)", &["/caf%E9.png", "/2.png"]);
     check("图片与文字 ![图](/图.png) \u{fffd}".as_bytes().split_last().unwrap().1, &["/图.png"]);

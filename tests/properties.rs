@@ -5,23 +5,24 @@ use std::path::Path;
 use imgkeep::blob::BlobName;
 use imgkeep::digest::Digest;
 use imgkeep::document::DocumentKind;
+use imgkeep::document::encoding::Encoding;
 use imgkeep::document::extract::{self, Rules};
 use imgkeep::document::span::Span;
 use imgkeep::document::splice::Patch;
 use imgkeep::media::MediaType;
 use imgkeep::ops::audit::remote_images;
 use imgkeep::origin::proxy::Families;
-use imgkeep::resolve::{Resolved, Resolver, Scope};
+use imgkeep::resolve::{Resolved, Resolver, Wanted};
 use imgkeep::rewrite::link::LinkStyle;
 use imgkeep::rewrite::{self, Planned, Standing, align};
 use proptest::prelude::*;
 
 fn resolver() -> Resolver {
-    Resolver { families: Families::builtin(), scope: Scope::All, exclude_hosts: Vec::new() }
+    Resolver { families: Families::builtin() }
 }
 
 fn look(resolver: &Resolver, bytes: &[u8], kind: DocumentKind) -> Resolved {
-    resolver.resolve(extract::find(bytes, kind, &Rules::default()), &|_, _| true)
+    resolver.resolve(extract::find(bytes, kind, &Rules::default()), &Wanted::default(), &|_, _| true)
 }
 
 /// Rewrites as `archive` would if every image were to be had.
@@ -87,7 +88,7 @@ fn url() -> impl Strategy<Value = String> {
 }
 
 fn piece() -> impl Strategy<Value = String> {
-    (0..22, url(), url()).prop_map(|(form, a, b)| match form {
+    (0..25, url(), url()).prop_map(|(form, a, b)| match form {
         0 => format!("<img src=\"{a}\" alt='x'>"),
         1 => format!("<IMG SRC={a} >"),
         2 => format!("<img data-original='{a}' srcset=\"{a} 1x,\n {b} 2x\">"),
@@ -109,6 +110,12 @@ fn piece() -> impl Strategy<Value = String> {
         18 => format!("<noscript><img src='{a}'></noscript>"),
         19 => format!("<link rel='shortcut icon' href={a}>"),
         20 => format!("<meta property=og:image content='{a}'>"),
+        21 => format!("<iframe srcdoc=\"<img src='{}'>\"></iframe>", a.replace('&', "&amp;")),
+        22 => format!(
+            "\n<script type='application/ld+json'>{{\"image\":[\"{}\"]}}</script>\n",
+            a.replace("&amp;", "&").replace('/', "\\/")
+        ),
+        23 => format!("<p style=\"background:url(&quot;{a}&quot;)\">😀"),
         _ => "\t\0 &amp; <b <c> ]]> ".to_owned(),
     })
 }
@@ -123,6 +130,37 @@ fn front_matter() -> impl Strategy<Value = String> {
             3 => format!("+++\ntitle = 'x'\nimage = \"{a}\"\n[cover]\nimage = '{b}'\n+++\n"),
             4 => format!("{{\n \"cover\": \"{a}\"\n}}\n\n"),
             _ => format!("---\nbroken: 'x\ncover: {a}\n---\n"),
+        }
+    })
+}
+
+/// A piece of a feed, with a drawing and a page in it.
+fn xml_piece() -> impl Strategy<Value = String> {
+    (0..22, url(), url()).prop_map(|(form, a, b)| {
+        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+        match form {
+            0 => format!("<enclosure url=\"{a}\" type='image/jpeg' length='1'/>"),
+            1 => format!("<media:group><media:thumbnail url='{a}'/><media:content url='{b}' medium='image'/></media:group>"),
+            2 => format!("<itunes:image href='{a}'></itunes:image>"),
+            3 => format!("<image><url>\n {a} </url><link>{b}</link></image>"),
+            4 => format!("<image><url><![CDATA[{}]]></url></image>", a.replace("&amp;", "&")),
+            5 => format!("<a:icon xmlns:a='http://www.w3.org/2005/Atom'>{a}</a:icon>"),
+            6 => format!("<description>{}</description>", escaped(&format!("<p><img src=\"{a}\"> & <img src='{b}'>"))),
+            7 => format!("<content:encoded><![CDATA[<img src=\"{a}\" srcset='{b} 2x'>]]></content:encoded>"),
+            8 => format!("<description><![CDATA[<img src={a}>]]> and <![CDATA[<img src='{b}'>]]></description>"),
+            9 => format!("<description>{}</description>", escaped(&format!("<p style=\"background:url('{a}')\">"))),
+            10 => format!("<xhtml:div><xhtml:img src='{a}'/><xhtml:video poster=\"{b}\"/></xhtml:div>"),
+            11 => format!("<svg xmlns='http://www.w3.org/2000/svg'><image href='{a}'/><style>a{{mask:url({b})}}</style></svg>"),
+            12 => format!("<svg:style><![CDATA[a {{ mask: url(\"{}\") }}]]></svg:style>", a.replace("&amp;", "&")),
+            13 => format!("<!-- <itunes:image href='{a}'/> --><?x <itunes:image href='{b}'/> ?>"),
+            14 => format!("<title>{a}</title><guid>{b}</guid><link>{a}</link>"),
+            15 => format!("<podcast:images srcset='{a} 1w,{b} 2w'/>"),
+            16 => "<item><title>中文 &amp; &nbsp;</title></item>\r\n".to_owned(),
+            17 => "</item>".to_owned(),
+            18 => "<item>".to_owned(),
+            19 => "<![CDATA[ ]]]> &own; ]]>".to_owned(),
+            20 => format!("<itunes:image href='{a} <x>"),
+            _ => "\t\0 &amp; <b <c> ]]> ".to_owned(),
         }
     })
 }
@@ -150,11 +188,60 @@ proptest! {
     }
 
     #[test]
+    fn a_generated_feed_of_xml_comes_back(pieces in prop::collection::vec(xml_piece(), 0..12), style in style()) {
+        let text = format!("<?xml version='1.0'?>\n<rss version='2.0'><channel>{}</channel></rss>\n", pieces.concat());
+        check(&resolver(), text.as_bytes(), DocumentKind::Xml, &style);
+    }
+
+    /// The second opinion on XML.
+    #[test]
+    fn what_a_feed_shows_is_found(pieces in prop::collection::vec(xml_piece(), 0..12)) {
+        let text = format!("<rss version='2.0'><channel>{}</channel></rss>", pieces.concat());
+        let resolved = look(&resolver(), text.as_bytes(), DocumentKind::Xml);
+        let found: Vec<&str> = resolved.remote.iter().map(imgkeep::resolve::Remote::url).collect();
+        for url in remote_images(text.as_bytes(), DocumentKind::Xml) {
+            prop_assert!(found.contains(&url.as_str()), "{} is not among {:?} in {}", url, found, text);
+        }
+    }
+
+    #[test]
+    fn a_generated_feed_comes_back(
+        pieces in prop::collection::vec(piece(), 0..12),
+        image in url(),
+        style in style(),
+        slashes in any::<bool>(),
+    ) {
+        let html = serde_json::to_string(&pieces.concat()).unwrap();
+        let mut text = format!(r#"{{"icon":"{image}","items":[{{"content_html":{html},"image":"{image}"}}]}}"#);
+        if slashes {
+            text = text.replace('/', "\\/");
+        }
+        check(&resolver(), text.as_bytes(), DocumentKind::Json, &style);
+    }
+
+    #[test]
+    fn a_generated_document_in_utf_16_comes_back(
+        head in front_matter(),
+        pieces in prop::collection::vec(piece(), 0..12),
+        style in style(),
+        html in any::<bool>(),
+        big_endian in any::<bool>(),
+    ) {
+        let encoding = if big_endian { Encoding::Utf16Be } else { Encoding::Utf16Le };
+        let body = pieces.concat();
+        let (text, kind) = if html { (body, DocumentKind::Html) } else { (head + &body, DocumentKind::Markdown) };
+        check(&resolver(), &encoding.write(format!("\u{feff}{text}")), kind, &style);
+    }
+
+    #[test]
     fn any_bytes_are_read_without_a_panic_and_an_empty_patch_changes_none(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        for kind in [DocumentKind::Html, DocumentKind::Markdown, DocumentKind::Css] {
-            let found = extract::find(&bytes, kind, &Rules::default());
-            for reference in found.references.iter().chain(&found.links) {
-                prop_assert!(reference.span.end() <= bytes.len());
+        for kind in [DocumentKind::Html, DocumentKind::Xml, DocumentKind::Markdown, DocumentKind::Css, DocumentKind::Json] {
+            for mark in [b"".as_slice(), b"\xff\xfe", b"\xfe\xff"] {
+                let bytes = [mark, &bytes].concat();
+                let found = extract::find(&bytes, kind, &Rules::default());
+                for reference in found.references.iter().chain(&found.links) {
+                    prop_assert!(reference.span.end() <= bytes.len());
+                }
             }
         }
         let patch = Patch::new(Digest::of(&bytes), Vec::new()).unwrap();

@@ -26,6 +26,10 @@ impl<'a> Recorder<'a> {
         for snapshot in &batch.snapshots {
             self.snapshot(snapshot)?;
         }
+        // An origin whose copy was none fails from then on.
+        for placeholder in &batch.placeholders {
+            self.placeholder(placeholder)?;
+        }
         for failure in &batch.failures {
             self.failure(failure)?;
         }
@@ -40,9 +44,6 @@ impl<'a> Recorder<'a> {
         }
         for (name, host) in &batch.hosts {
             self.host(name, host)?;
-        }
-        for placeholder in &batch.placeholders {
-            self.placeholder(placeholder)?;
         }
         Ok(())
     }

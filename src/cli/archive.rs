@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::print::{Bytes, Count, shell};
 use crate::cli::progress::Display;
-use crate::cli::{Context, Format, print, setup};
+use crate::cli::{Context, Format, print, setup, stop};
 use crate::config::{self, Config};
 use crate::ops::archive::{self, Options, Progress, Report, UnarchivedImage, Update, Updates};
 use crate::ops::{Archive, Reader, preview, stdin};
@@ -68,8 +68,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut reader = setup::reader(config)?;
     reader.link = link.clone();
     match arguments.scope {
-        Some(ScopeName::All) => reader.resolver.scope = Scope::All,
-        Some(ScopeName::Proxied) => reader.resolver.scope = Scope::Proxied,
+        Some(ScopeName::All) => reader.rules.set_scope(Scope::All),
+        Some(ScopeName::Proxied) => reader.rules.set_scope(Scope::Proxied),
         None => {}
     }
     let options = Options {
@@ -123,35 +123,36 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let display = Display::start(Arc::clone(&work.progress), context.quiet);
     if stdin {
         let bytes = setup::stdin(&work.reader)?;
-        let outcome = runtime.block_on(stdin::archive(
-            work.reader,
-            work.archive,
-            work.fetcher,
-            bytes,
-            &std::env::current_dir()?,
-            options,
-            work.progress,
-        ));
+        let folder = std::env::current_dir()?;
+        let run = async move {
+            let Work { reader, archive, fetcher, progress } = work;
+            stdin::archive(reader, archive, fetcher, bytes, &folder, options, progress).await
+        };
+        let outcome = stop::unless_asked_twice(runtime, run);
         drop(display);
+        let Some(outcome) = outcome? else { return Ok(stopped()) };
         let (document, report) = outcome?;
         io::stdout().write_all(&document)?;
         print_report(context, &report, arguments, &mut io::stderr())?;
         return Ok(exit(&report));
     }
-    let outcome = runtime.block_on(archive::archive(
-        work.reader,
-        work.archive,
-        work.fetcher,
-        entries,
-        known,
-        options,
-        work.progress,
-    ));
+    let Work { reader, archive, fetcher, progress } = work;
+    let run = archive::archive(reader, archive, fetcher, entries, known, options, progress);
+    let outcome = stop::unless_asked_twice(runtime, run);
     drop(display);
+    let Some(outcome) = outcome? else { return Ok(stopped()) };
     let mut report = outcome?;
     report.skip_all(skipped);
     print_report(context, &report, arguments, &mut io::stdout())?;
     Ok(exit(&report))
+}
+
+/// Says that a second Ctrl-C was heard.
+fn stopped() -> Exit {
+    tracing::warn!(
+        "stopped at once: each document is wholly old or wholly new; run the same command again to go on"
+    );
+    Exit::Interrupted
 }
 
 /// What a configuration means for a run; no diffs.
@@ -292,7 +293,10 @@ pub(super) fn human(report: &Report, shown: &Shown, out: &mut impl Write) -> io:
             if shown.rewrite { "archived now" } else { "kept, documents left as they are" },
         ),
         (references.already_archived, "archived before"),
-        (references.skipped, "left alone (by --scope, exclude_hosts, or since they lead to no image)"),
+        (
+            references.skipped,
+            "left alone (by the rules in [references], by --scope, or since they lead to no image)",
+        ),
         (references.failed, "could not be archived; they keep their URL"),
     ];
     for (count, what) in rows.into_iter().filter(|(count, _)| *count > 0) {

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Usage,
     /// Finished, but something could not be archived or is not as it should be.
     Incomplete,
+    /// Stopped at once by a second Ctrl-C: what a shell says of a program that SIGINT ended.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -26,6 +28,7 @@ impl From<Exit> for ExitCode {
             Exit::Fatal => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
+            Exit::Interrupted => 130,
         })
     }
 }

@@ -35,9 +35,14 @@ impl fmt::Display for Count {
     }
 }
 
+/// Whether colours are wanted there: on a terminal, unless `NO_COLOR` has a value (<https://no-color.org>).
+pub(super) fn has_colours(out: &impl IsTerminal) -> bool {
+    out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Writes diffs, with colours on a terminal.
 pub(super) fn diffs(diffs: &[Vec<u8>], out: &mut (impl Write + IsTerminal)) -> io::Result<()> {
-    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = has_colours(out);
     for diff in diffs {
         if !colour {
             out.write_all(diff)?;

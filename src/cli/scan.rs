@@ -1,63 +1,175 @@
 //! `imgkeep scan`: the references of documents.
 
-use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use crate::blob::BlobName;
-use crate::cli::exit::Exit;
-use crate::cli::{Context, Format, setup};
+use crate::cli::exit::{self, Exit};
+use crate::cli::print::Count;
+use crate::cli::{Context, Format, print, setup};
 use crate::crawl::{Entry, Skip};
 use crate::ops::Document;
+use crate::ops::archive::unfinished;
 use crate::ops::scan::scan;
+use crate::ops::scan::summary::Summary;
+use crate::resolve::Remote;
+
+mod list;
+mod table;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  imgkeep scan posts/ --format json | jq -r .origin | sort -u")]
+#[command(after_help = "Examples:
+  imgkeep scan posts/ --format json | jq -r .origin | sort -u
+  imgkeep scan posts/ --summary
+  imgkeep scan posts/ --remote      is a post left that shows a remote image?")]
 pub(super) struct Arguments {
     /// Documents, folders of documents, or `-` for stdin.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Only totals: by kind of reference, by proxy family, by host.
+    #[arg(long)]
+    summary: bool,
+    /// With `--summary`: every host, not only the most frequent.
+    #[arg(long, requires = "summary")]
+    all: bool,
+    /// List only what `archive` left to do, and exit with code 3 if there is anything.
+    #[arg(long)]
+    remote: bool,
+}
+
+/// What was looked at, and what came of it.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    /// Documents, read or known to be done.
+    looked_at: u64,
+    /// Documents that hold references.
+    documents: u64,
+    references: u64,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let reader = setup::reader(&context.config)?;
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let render = |path: &Path, document: &Document, out: &mut Vec<u8>| match context.format {
-        Format::Human => human(path, document, out),
-        Format::Json => json(path, document, out),
+    let outcome = match arguments.summary {
+        true => summarise(context, arguments),
+        false => list(context, arguments),
     };
-    let mut exit = Exit::Done;
+    let (tally, exit) = match outcome {
+        // Whoever reads the first lines only has seen that there are some.
+        Err(error) if arguments.remote && exit::is_broken_pipe(&error) => return Ok(Exit::Incomplete),
+        outcome => outcome?,
+    };
+    if !context.quiet && (arguments.remote || (context.format == Format::Human && !arguments.summary)) {
+        // Nobody is left to tell if stderr is closed.
+        let _ = writeln!(io::stderr(), "{}", tally.told(arguments.remote));
+    }
+    Ok(if arguments.remote && tally.references > 0 { Exit::Incomplete } else { exit })
+}
+
+impl Tally {
+    fn told(self, is_left: bool) -> String {
+        let (references, documents) =
+            (Count(self.references, "reference"), Count(self.documents, "document"));
+        match (is_left, self.references) {
+            (true, 0) => format!("no remote image is left in {}", Count(self.looked_at, "document")),
+            (true, _) => format!("{references} left remote in {documents}"),
+            (false, _) => format!("{references} in {documents}"),
+        }
+    }
+}
+
+fn list(context: &Context, arguments: &Arguments) -> Result<(Tally, Exit)> {
+    let stdout = io::stdout().lock();
+    let style = list::Style { has_colours: print::has_colours(&stdout) };
+    let mut out = BufWriter::with_capacity(1 << 16, stdout);
+    let look = |path: &Path, document: &Document, listed: &[&Remote]| {
+        let mut text = Vec::new();
+        match context.format {
+            Format::Human => list::human(path, document, listed, style, &mut text),
+            Format::Json => list::json(path, document, listed, &mut text),
+        }
+        text
+    };
+    let mut is_first = true;
+    let outcome = each(context, arguments, look, |text| {
+        if context.format == Format::Human && !text.is_empty() && !std::mem::take(&mut is_first) {
+            out.write_all(b"\n")?;
+        }
+        out.write_all(&text)
+    })?;
+    out.flush()?;
+    Ok(outcome)
+}
+
+fn summarise(context: &Context, arguments: &Arguments) -> Result<(Tally, Exit)> {
+    let mut all = Summary::default();
+    let look = |_: &Path, _: &Document, listed: &[&Remote]| Summary::of(listed.iter().copied());
+    let outcome = each(context, arguments, look, |summary| {
+        all.add(summary);
+        Ok(())
+    })?;
+    let most = if arguments.all { usize::MAX } else { table::HOSTS };
+    let mut out = io::stdout().lock();
+    let written = match context.format {
+        Format::Human => table::human(&all, most, &mut out).map_err(Into::into),
+        Format::Json => print::json(&table::json(&all, most), &mut out),
+    };
+    match written {
+        // The outcome does not depend on who reads the numbers.
+        Err(error) if !exit::is_broken_pipe(&error) => Err(error),
+        _ => Ok(outcome),
+    }
+}
+
+/// Calls `look` for each document with the references that are asked for, and `take` with what came of it, in order.
+fn each<T: Send>(
+    context: &Context,
+    arguments: &Arguments,
+    look: impl Fn(&Path, &Document, &[&Remote]) -> T + Sync,
+    mut take: impl FnMut(T) -> io::Result<()>,
+) -> Result<(Tally, Exit)> {
+    let reader = setup::reader(&context.config)?;
     let archive = setup::archive_if_any(&context.config)?;
     let known = |blob: BlobName| {
         archive.as_ref().is_some_and(|archive| archive.catalog.knows(blob.digest).unwrap_or(false))
     };
+    let look = |path: &Path, document: &Document| {
+        let remote = document.resolved.remote.iter();
+        let listed: Vec<&Remote> = remote.filter(|remote| remote.wanted).collect();
+        (look(path, document, &listed), listed.len() as u64)
+    };
+    let mut tally = Tally::default();
+    let mut take = |(looked, references): (T, u64)| {
+        tally.documents += u64::from(references > 0);
+        tally.references += references;
+        take(looked)
+    };
+
+    let mut exit = Exit::Done;
     let (stdin, paths) = setup::split_stdin(&arguments.paths);
     if stdin {
         let bytes = setup::stdin(&reader)?;
         match reader.resolve(&Entry::unnamed(), &bytes, &known) {
-            Ok(resolved) => {
-                let mut rendered = Vec::new();
-                render(Path::new("-"), &Document { bytes, resolved }, &mut rendered);
-                out.write_all(&rendered)?;
-            }
+            Ok(resolved) => take(look(Path::new("-"), &Document { bytes, resolved }))?,
             Err(skip) => exit = left_alone(Path::new("-"), &skip, exit),
         }
     }
-    let entries = setup::entries(&reader, &paths, &mut |path, skip| {
+    let mut entries = setup::entries(&reader, &paths, &mut |path, skip| {
         exit = left_alone(&path, &skip, exit);
     })?;
+    let looked_at = entries.len() as u64 + u64::from(stdin);
+    if let Some(archive) = archive.as_ref().filter(|_| arguments.remote) {
+        entries = unfinished(&reader, archive, entries)?;
+    }
     scan(
         &reader,
         &entries,
         &known,
-        |entry, document, out| render(&entry.path, document, out),
-        |rendered| out.write_all(rendered),
+        |entry, document| look(&entry.path, document),
+        take,
         |entry: &Entry, skip: Skip| exit = left_alone(&entry.path, &skip, exit),
     )?;
-    out.flush()?;
-    Ok(exit)
+    Ok((Tally { looked_at, ..tally }, exit))
 }
 
 fn left_alone(path: &Path, skip: &Skip, exit: Exit) -> Exit {
@@ -67,82 +179,5 @@ fn left_alone(path: &Path, skip: &Skip, exit: Exit) -> Exit {
     } else {
         tracing::info!(document = %path.display(), "left alone: {skip}");
         exit
-    }
-}
-
-/// A reference as the contract writes it, one on a line. Written by hand: a scan writes ten times as much as
-/// it finds, and most of it is text that needs no escape.
-fn json(path: &Path, document: &Document, out: &mut Vec<u8>) {
-    let mut name = Vec::new();
-    string(&path.to_string_lossy(), &mut name);
-    out.reserve(document.resolved.remote.len() * (USUAL_LINE + name.len()));
-    for remote in document.resolved.remote.iter().filter(|remote| remote.wanted) {
-        let span = remote.reference.span;
-        let raw = &document.bytes[span.range()];
-        out.extend_from_slice(b"{\"document\":");
-        out.extend_from_slice(&name);
-        for (name, number) in [(&b",\"start\":"[..], span.start()), (b",\"end\":", span.end())] {
-            out.extend_from_slice(name);
-            serde_json::to_writer(&mut *out, &number).expect("a vector takes every byte");
-        }
-        let raw = std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
-        for (name, text) in [
-            ("context", remote.reference.kind.name()),
-            ("raw", &raw),
-            ("url", remote.url()),
-            ("origin", remote.origin.as_str()),
-        ] {
-            for part in [",\"", name, "\":"] {
-                out.extend_from_slice(part.as_bytes());
-            }
-            string(text, out);
-        }
-        out.extend_from_slice(b",\"proxies\":[");
-        for (index, wrapper) in remote.wrappers.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            string(&wrapper.family, out);
-        }
-        out.extend_from_slice(b"]}\n");
-    }
-}
-
-/// Bytes of a line besides the document's name, so that most documents' lines are written without being moved.
-const USUAL_LINE: usize = 420;
-
-/// `text` as a JSON string.
-fn string(text: &str, out: &mut Vec<u8>) {
-    let needs_escape = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-    // Without a branch, so that the compiler takes many bytes at a time.
-    if text.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
-        serde_json::to_writer(out, text).expect("a vector takes every byte, and text is a JSON string");
-    } else {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    }
-}
-
-/// `document:line:column origin`, lines and columns from 1, columns in bytes.
-fn human(path: &Path, document: &Document, out: &mut Vec<u8>) {
-    let name = path.to_string_lossy();
-    let (mut line, mut line_start, mut counted) = (1, 0, 0);
-    for remote in document.resolved.remote.iter().filter(|remote| remote.wanted) {
-        let start = remote.reference.span.start();
-        for end in memchr::memchr_iter(b'\n', &document.bytes[counted..start]) {
-            line += 1;
-            line_start = counted + end + 1;
-        }
-        counted = start;
-        let column = start - line_start + 1;
-        out.extend_from_slice(name.as_bytes());
-        write!(out, ":{line}:{column}  ").expect("a vector takes every byte");
-        out.extend_from_slice(remote.origin.as_str().as_bytes());
-        for (index, wrapper) in remote.wrappers.iter().enumerate() {
-            out.extend_from_slice(if index == 0 { b"  (behind " } else { b", " });
-            out.extend_from_slice(wrapper.family.as_bytes());
-        }
-        out.extend_from_slice(if remote.wrappers.is_empty() { b"\n" } else { b")\n" });
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::exit::Exit;
 use crate::cli::print::Count;
 use crate::cli::progress::Display;
-use crate::cli::{Context, Format, print, setup};
+use crate::cli::{Context, Format, print, setup, stop};
 use crate::crawl;
 use crate::ops::archive::Progress;
 use crate::ops::audit::{self, remote_images};
@@ -52,7 +52,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let (report, repair) = match arguments.repair {
         false => (report, None),
         true => {
-            let (report, repair) = repaired(context, reader, archive, report)?;
+            let Some((report, repair)) = repaired(context, reader, archive, report)? else {
+                return Ok(Exit::Interrupted);
+            };
             (report, Some(repair))
         }
     };
@@ -84,22 +86,22 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     })
 }
 
-/// Asks for what is missing or damaged.
+/// Asks for what is missing or damaged; `None` if the user would not wait for the end.
 fn repaired(
     context: &Context,
     reader: Reader,
     archive: Archive,
     found: verify::Report,
-) -> Result<(verify::Report, repair::Report)> {
+) -> Result<Option<(verify::Report, repair::Report)>> {
     let config = &context.config;
     let options = super::archive::options(config, setup::link(config, None)?, false)?;
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress), context.quiet);
     let fetcher = setup::fetcher(config)?;
     let repair = repair::repair(Arc::new(reader), Arc::new(archive), fetcher, options, progress, found);
-    let outcome = tokio::runtime::Runtime::new()?.block_on(repair);
+    let outcome = stop::unless_asked_twice(tokio::runtime::Runtime::new()?, repair);
     drop(display);
-    outcome
+    outcome?.transpose()
 }
 
 fn human(report: &verify::Report, out: &mut impl Write) -> io::Result<()> {

@@ -1,12 +1,13 @@
 //! One table of settings, written over layer by layer.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::config::judge::one_line;
-use crate::config::{Config, Error, Place};
+pub(super) use crate::config::judge::one_line;
+use crate::config::{Config, Error, Override, Place, overrides};
 
 /// The shipped file is where the defaults stand, so it also knows every section, key and type of value.
 static SHIPPED: LazyLock<Table> = LazyLock::new(|| {
@@ -16,6 +17,8 @@ static SHIPPED: LazyLock<Table> = LazyLock::new(|| {
 /// The settings so far.
 pub(super) struct Layers {
     table: Table,
+    /// Those of the file: only there can they be written.
+    pub(super) overrides: Vec<Override>,
     /// Whether a layer above the defaults says where the catalog is.
     catalog_is_set: bool,
 }
@@ -31,7 +34,7 @@ pub(super) struct Name<'a> {
 
 impl Default for Layers {
     fn default() -> Self {
-        Self { table: SHIPPED.clone(), catalog_is_set: false }
+        Self { table: SHIPPED.clone(), overrides: Vec::new(), catalog_is_set: false }
     }
 }
 
@@ -61,6 +64,7 @@ impl Layers {
     /// The settings as one value. What depends on another setting is settled here, where all are known.
     pub(super) fn finish(self) -> Config {
         let mut config = Config::deserialize(self.table).expect("every value was judged when it was set");
+        config.overrides = self.overrides;
         if !self.catalog_is_set {
             config.catalog.url = format!("sqlite:{}", config.store.path.join("catalog.db").display());
         }
@@ -92,11 +96,15 @@ pub(super) fn check_section(section: &str, place: &Place) -> Result<(), Error> {
         return Ok(());
     }
     let owner = SHIPPED.keys().find(|owner| keys_of(owner).contains(&section));
-    let sections: Vec<&str> = SHIPPED.keys().map(String::as_str).collect();
+    let sections = SHIPPED.keys().map(String::as_str);
+    // In the order of the alphabet, like the others.
+    let sections: BTreeSet<&str> = sections.chain([overrides::NAME]).collect();
+    let sections: Vec<&str> = sections.into_iter().collect();
     Err(Error::UnknownSection {
         place: place.clone(),
         name: one_line(section),
         advice: match owner {
+            _ if section == overrides::NAME => format!("in a file there may be `[[{section}]]`"),
             Some(owner) => format!("it is a key of `[{owner}]`"),
             None => advice(section, &sections, "its sections are"),
         },
@@ -127,9 +135,15 @@ pub(super) fn names() -> impl Iterator<Item = [&'static str; 2]> {
     SHIPPED.keys().flat_map(|section| keys_of(section).into_iter().map(move |key| [section.as_str(), key]))
 }
 
-fn keys_of(section: &str) -> Vec<&'static str> {
+/// The keys of a section.
+pub(super) fn keys_of(section: &str) -> Vec<&'static str> {
     let section = SHIPPED.get(section).and_then(Value::as_table);
     section.into_iter().flat_map(Table::keys).map(String::as_str).collect()
+}
+
+/// The defaults of a section.
+pub(super) fn defaults(section: &str) -> Table {
+    SHIPPED.get(section).and_then(Value::as_table).cloned().unwrap_or_default()
 }
 
 fn comma_separated(text: &str) -> Value {
@@ -138,13 +152,18 @@ fn comma_separated(text: &str) -> Value {
 }
 
 /// What may have been meant: the name most like `written`, or all of them.
-fn advice(written: &str, known: &[&str], all_are: &str) -> String {
+pub(super) fn advice(written: &str, known: &[&str], all_are: &str) -> String {
+    match nearest(written, known) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("{all_are} `{}`", known.join("`, `")),
+    }
+}
+
+/// The name most like `written`, if one is.
+pub(super) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     /// On Jaro and Winkler's scale of 0 to 1.
     const ALIKE: f64 = 0.8;
     let likeness = |name: &str| strsim::jaro_winkler(&written.to_lowercase(), name);
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match nearest {
-        Some(name) if likeness(name) >= ALIKE => format!("did you mean `{name}`?"),
-        _ => format!("{all_are} `{}`", known.join("`, `")),
-    }
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(nearest) >= ALIKE).then_some(nearest)
 }

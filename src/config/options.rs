@@ -3,38 +3,33 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
-use crate::config::{Config, Error, Scope, Source};
+use crate::config::{Config, Error, References, Scope, Source, layers, overrides};
 use crate::crawl;
-use crate::document::extract::Rules;
 use crate::fetch;
 use crate::files::replace;
 use crate::ladder::{self, placeholder};
 use crate::media;
 use crate::ops::Reader;
+use crate::ops::rules::{Change, Rulebook};
 use crate::origin::proxy::Families;
 use crate::resolve::{self, Resolver};
-use crate::rewrite::link;
 
 impl Config {
     /// How documents are found, read and understood.
     ///
     /// # Errors
-    /// When the link style is none; the configuration judged it before.
-    pub fn reader(&self, families: Families) -> Result<Reader, link::ParseError> {
+    /// `UnknownFamily` if `families` has none of a name, `Pattern` or `Link` if one of those is malformed.
+    pub fn reader(&self, families: Families) -> Result<Reader, Error> {
+        let mut rules = Rulebook::new(&self.references.change("references", |_| true, &families)?);
+        for part in &self.overrides {
+            let is_set = |key: &str| part.keys.iter().any(|set| set == key);
+            let change = part.references.change(overrides::NAME, is_set, &families)?;
+            rules.change_in(&part.folder, part.files.clone(), change)?;
+        }
         Ok(Reader {
             crawl: self.crawl_options(),
-            rules: Rules {
-                attributes: self.references.attributes.clone(),
-                front_matter_keys: self.references.front_matter_keys.clone(),
-            },
-            resolver: Resolver {
-                families,
-                scope: match self.references.scope {
-                    Scope::All => resolve::Scope::All,
-                    Scope::Proxied => resolve::Scope::Proxied,
-                },
-                exclude_hosts: self.references.exclude_hosts.clone(),
-            },
+            rules,
+            resolver: Resolver { families },
             link: self.rewrite.link.parse()?,
         })
     }
@@ -103,6 +98,48 @@ impl Config {
     pub fn media_limits(&self) -> media::Limits {
         media::Limits::default()
     }
+}
+
+impl References {
+    /// The keys that are set, as `section` sets them.
+    fn change(
+        &self,
+        section: &str,
+        is_set: impl Fn(&str) -> bool,
+        families: &Families,
+    ) -> Result<Change, Error> {
+        let names = |key: &str, names: &[String]| -> Result<Option<Vec<String>>, Error> {
+            if !is_set(key) {
+                return Ok(None);
+            }
+            match names.iter().find(|name| families.family_names().all(|known| known != *name)) {
+                Some(unknown) => Err(unknown_family(format!("{section}.{key}"), unknown, families)),
+                None => Ok(Some(names.to_vec())),
+            }
+        };
+        Ok(Change {
+            scope: is_set("scope").then_some(match self.scope {
+                Scope::All => resolve::Scope::All,
+                Scope::Proxied => resolve::Scope::Proxied,
+            }),
+            attributes: is_set("attributes").then(|| self.attributes.clone()),
+            elements: is_set("elements").then(|| self.elements.clone()),
+            front_matter_keys: is_set("front_matter_keys").then(|| self.front_matter_keys.clone()),
+            include_hosts: is_set("include_hosts").then(|| self.include_hosts.clone()),
+            exclude_hosts: is_set("exclude_hosts").then(|| self.exclude_hosts.clone()),
+            include_families: names("include_families", &self.include_families)?,
+            exclude_families: names("exclude_families", &self.exclude_families)?,
+        })
+    }
+}
+
+fn unknown_family(key: String, name: &str, families: &Families) -> Error {
+    let known: Vec<&str> = families.family_names().collect();
+    let advice = layers::nearest(name, &known).map_or_else(
+        || "config/proxies.toml has their names".to_owned(),
+        |name| format!("did you mean `{name}`?"),
+    );
+    Error::UnknownFamily { key, name: layers::one_line(name), advice }
 }
 
 impl From<Source> for ladder::Kind {

@@ -10,7 +10,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::layers::{self, Layers, Name};
-use crate::config::{Error, Place};
+use crate::config::{Error, Place, overrides};
 
 const FILE_NAME: &str = "imgkeep.toml";
 const SYSTEM_FILE: &str = "/etc/imgkeep/imgkeep.toml";
@@ -83,6 +83,10 @@ fn read_file(path: &Path, layers: &mut Layers) -> Result<(), Error> {
     sections.sort_by_key(|(section, _)| section.span().start);
     for (section, keys) in sections {
         let at = section.span().start;
+        if section.get_ref() == overrides::NAME {
+            layers.overrides = overrides::read(keys, folder, &place)?;
+            continue;
+        }
         layers::check_section(section.get_ref(), &place(at))?;
         let DeValue::Table(keys) = keys.into_inner() else {
             return Err(form(

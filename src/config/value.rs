@@ -15,6 +15,7 @@ use url::{Host, Url};
 use crate::config::judge::{list, one, table};
 use crate::config::{Scope, Source, size};
 use crate::digest::Digest;
+use crate::document::extract::ElementAttribute;
 
 pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     one(deserializer, "true or false", Value::as_bool)
@@ -144,6 +145,30 @@ pub(super) fn attributes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
     list(deserializer, "attribute names such as \"data-lazy\"", |text| {
         let outside = |c: char| c.is_whitespace() || c.is_control() || "\"'<>/=".contains(c);
         (!text.is_empty() && !text.contains(outside)).then(|| text.to_ascii_lowercase())
+    })
+}
+
+/// The Selectors Level 4 form of an attribute that an element has (section 6.1), and nothing more of it.
+pub(super) fn elements<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ElementAttribute>, D::Error> {
+    list(deserializer, "\"element[attribute]\", such as \"x-photo[full]\"", |text| {
+        let (element, attribute) = text.strip_suffix(']')?.split_once('[')?;
+        let outside = |c: char| c.is_whitespace() || c.is_control() || "\"'<>/=[]".contains(c);
+        let is_name = |name: &str| !name.is_empty() && !name.contains(outside);
+        // In HTML only a letter opens a tag (HTML Standard, section 13.2.5.6).
+        let is_pair =
+            element.starts_with(|c: char| c.is_ascii_alphabetic()) && is_name(element) && is_name(attribute);
+        is_pair.then(|| ElementAttribute {
+            element: element.to_ascii_lowercase(),
+            attribute: attribute.to_ascii_lowercase(),
+        })
+    })
+}
+
+pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    list(deserializer, "names of proxy families, such as \"weserv\"", |text| {
+        (!text.is_empty()).then(|| text.to_owned())
     })
 }
 

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::crawl::Skip;
 use crate::document::DocumentKind;
+use crate::document::encoding::Encoding;
+use crate::document::extract::json_feed;
 
 /// What a file's extension says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +14,8 @@ pub enum Known {
     Kind(DocumentKind),
     /// Perhaps a document: its bytes tell.
     ByBytes,
-    /// A kind that holds references, but there is no finder for it yet.
-    Later,
+    /// JSON, which is a document if its bytes are a feed.
+    Json,
     /// No document, unless the user says so.
     Foreign,
 }
@@ -24,7 +26,7 @@ impl Known {
     pub fn document(self) -> Option<DocumentKind> {
         match self {
             Self::Kind(kind) => Some(kind),
-            Self::ByBytes | Self::Later | Self::Foreign => None,
+            Self::ByBytes | Self::Json | Self::Foreign => None,
         }
     }
 }
@@ -33,17 +35,17 @@ impl Known {
 const EXTENSIONS: [(&str, Known); 13] = [
     ("html", Known::Kind(DocumentKind::Html)),
     ("htm", Known::Kind(DocumentKind::Html)),
-    ("xhtml", Known::Kind(DocumentKind::Html)),
+    ("xhtml", Known::Kind(DocumentKind::Xml)),
     ("md", Known::Kind(DocumentKind::Markdown)),
     ("markdown", Known::Kind(DocumentKind::Markdown)),
     ("mdx", Known::Kind(DocumentKind::Markdown)),
     ("css", Known::Kind(DocumentKind::Css)),
     ("txt", Known::ByBytes),
-    ("svg", Known::Later),
-    ("xml", Known::Later),
-    ("rss", Known::Later),
-    ("atom", Known::Later),
-    ("json", Known::Later),
+    ("svg", Known::Kind(DocumentKind::Xml)),
+    ("xml", Known::Kind(DocumentKind::Xml)),
+    ("rss", Known::Kind(DocumentKind::Xml)),
+    ("atom", Known::Kind(DocumentKind::Xml)),
+    ("json", Known::Json),
 ];
 
 /// What the name of a file says.
@@ -57,16 +59,34 @@ pub fn of_name(path: &Path) -> Known {
 /// The kind of a document that is to be read: by its name, else by its bytes. Binary bytes are no document,
 /// whatever they are called.
 pub fn of(path: &Path, bytes: &[u8]) -> Result<DocumentKind, Skip> {
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(Skip::Utf16);
-    }
-    if let Some(looks_like) = binary(bytes) {
+    if let Some((_, looks_like)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return Err(Skip::Binary { looks_like });
+    }
+    match Encoding::of(bytes) {
+        Encoding::Bytes => of_text(path, bytes),
+        encoding @ (Encoding::Utf16Le | Encoding::Utf16Be) => {
+            let text = encoding.read(bytes);
+            // of random units one in thirty is half a character
+            let (chars, broken) = text.chars().take(SAMPLE).fold((0, 0), |(chars, broken), char| {
+                (chars + 1, broken + usize::from(char == char::REPLACEMENT_CHARACTER))
+            });
+            match broken * 64 > chars {
+                true => Err(Skip::Binary { looks_like: UNKNOWN }),
+                false => of_text(path, text.as_bytes()),
+            }
+        }
+    }
+}
+
+fn of_text(path: &Path, bytes: &[u8]) -> Result<DocumentKind, Skip> {
+    if is_binary(bytes) {
+        return Err(Skip::Binary { looks_like: UNKNOWN });
     }
     match of_name(path) {
         Known::Kind(kind) => Ok(kind),
-        Known::Later => Err(Skip::UnknownKind),
-        Known::ByBytes | Known::Foreign => by_markup(bytes),
+        Known::Json if json_feed::is_feed(bytes) => Ok(DocumentKind::Json),
+        Known::Json => Err(Skip::NotAFeed),
+        Known::ByBytes | Known::Foreign => Ok(by_markup(bytes)),
     }
 }
 
@@ -91,14 +111,14 @@ const MAGIC: [(&[u8], &str); 14] = [
     (b"wOF", "font"),
 ];
 
-/// What a file is if it is no text. Text in no encoding that is read here has control characters but for
-/// white space and escape; of other bytes one in ten is one.
-fn binary(bytes: &[u8]) -> Option<&'static str> {
-    if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Some(name);
-    }
+/// What a file is called that is neither text nor known by its first bytes.
+const UNKNOWN: &str = "unknown";
+
+/// Whether bytes are no text. Text in no encoding that is read here has control characters but for white space and
+/// escape; of other bytes one in ten is one.
+fn is_binary(bytes: &[u8]) -> bool {
     let sample = &bytes[..bytes.len().min(SAMPLE)];
-    (controls(sample) * 32 > sample.len()).then_some("unknown")
+    controls(sample) * 32 > sample.len()
 }
 
 /// Counts without a branch and in one byte for each stretch, so that the compiler takes many bytes at a time.
@@ -112,25 +132,41 @@ fn controls(bytes: &[u8]) -> usize {
     stretches.map(|stretch| usize::from(stretch.iter().map(|byte| counted(*byte)).sum::<u8>())).sum()
 }
 
-/// A page starts as a page; all other text may hold Markdown, which takes any text.
-fn by_markup(bytes: &[u8]) -> Result<DocumentKind, Skip> {
+/// A page starts as a page, XML with its declaration or as a feed, and a JSON Feed says what it is; all other
+/// text may hold Markdown, which takes any text. XHTML is XML where it says both that it is XML and what its
+/// names mean.
+fn by_markup(bytes: &[u8]) -> DocumentKind {
     let mut rest = skip_space(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     let is_xml = has_prefix(rest, "<?xml");
+    let mut is_page = false;
     loop {
         if is_xml && let Some(after) = after(rest, "<?", b"?>") {
             rest = skip_space(after);
         } else if let Some(after) = after(rest, "<!--", b"-->") {
             rest = skip_space(after);
+        } else if !is_page && let Some(after) = after(rest, "<!doctype html", b">") {
+            is_page = true;
+            rest = skip_space(after);
         } else {
             break;
         }
     }
-    if ["<!doctype html", "<html", "<head", "<body"].iter().any(|start| has_prefix(rest, start)) {
-        Ok(DocumentKind::Html)
-    } else if is_xml {
-        Err(Skip::UnknownKind)
+    let starts_with = |starts: &[&str]| starts.iter().any(|start| has_prefix(rest, start));
+    let is_xhtml = || {
+        after(rest, "<html", b">").is_some_and(|after| {
+            let tag = &rest[..rest.len() - after.len()];
+            memchr::memmem::find(tag, b"xmlns").is_some()
+        })
+    };
+    is_page |= starts_with(&["<html", "<head", "<body"]);
+    if is_page && !(is_xml && is_xhtml()) {
+        DocumentKind::Html
+    } else if json_feed::is_feed(bytes) {
+        DocumentKind::Json
+    } else if is_xml || starts_with(&["<rss ", "<rss>", "<feed ", "<rdf:rdf "]) {
+        DocumentKind::Xml
     } else {
-        Ok(DocumentKind::Markdown)
+        DocumentKind::Markdown
     }
 }
 
@@ -158,8 +194,12 @@ mod tests {
             let found = of(Path::new(name), bytes).map_err(|skip| skip.reason());
             assert_eq!(found, expected, "{name} {:?}", String::from_utf8_lossy(bytes));
         };
-        let (html, markdown, css) =
-            (Ok(DocumentKind::Html), Ok(DocumentKind::Markdown), Ok(DocumentKind::Css));
+        let (html, xml, markdown, css) = (
+            Ok(DocumentKind::Html),
+            Ok(DocumentKind::Xml),
+            Ok(DocumentKind::Markdown),
+            Ok(DocumentKind::Css),
+        );
         check("a.md", b"", markdown);
         check("a.HTM", b"plain", html);
         check("a.css", b"", css);
@@ -171,12 +211,34 @@ mod tests {
         check("README", b"# Title", markdown);
         check("page", b"<HTML lang=en>", html);
         check("page", b"<?xml version='1.0'?>\n<!DOCTYPE html>", html);
-        check("feed", b"<?xml version='1.0'?>\n<rss>", Err("unknown_kind"));
-        check("a.svg", b"<svg/>", Err("unknown_kind"));
+        check("page", b"<?xml version='1.0'?><!DOCTYPE html PUBLIC 'x' 'y'><html lang='en'>", html);
+        check("page", b"<?xml version='1.0'?><!DOCTYPE html PUBLIC 'x' 'y'>\n<html\nxmlns='x'>", xml);
+        check("page", b"<!DOCTYPE html><html xmlns='x'>", html);
+        check("a.html", b"<?xml version='1.0'?><html xmlns='x'>", html);
+        check("a.xhtml", b"<html>", xml);
+        check("feed", b"<?xml version='1.0'?>\n<rss>", xml);
+        check("feed", b"<?xml version='1.0'?><?xml-stylesheet?><!-- x --><x>", xml);
+        check("a.txt", b"\n<rss version='2.0'>", xml);
+        check("a.txt", b"<feed xmlns='x'>", xml);
+        check("a.txt", b"<svg xmlns='x'>", markdown);
+        for name in ["a.svg", "a.XML", "a.rss", "a.atom"] {
+            check(name, b"plain", xml);
+        }
+        let feed = b"{\"version\": \"https://jsonfeed.org/version/1.1\"}";
+        check("a.json", feed, Ok(DocumentKind::Json));
+        check("feed", feed, Ok(DocumentKind::Json));
+        check("a.md", feed, markdown);
+        check("package.JSON", b"{\"version\": \"1.0\"}", Err("not_a_feed"));
+        check("a.json", b"", Err("not_a_feed"));
+        check("a.txt", b"{\"version\": \"1.0\"}", markdown);
         check("a.njk", b"text", markdown);
-        check("a.md", b"\xff\xfe#\0", Err("utf16"));
-        check("a.txt", b"\xfe\xff\0#", Err("utf16"));
-        check("a.txt", b"#\0 \0t\0", Err("binary"));
+        check("a.md", b"\xff\xfe#\0", markdown);
+        check("a.txt", b"\xfe\xff\0#", markdown);
+        check("a.txt", b"#\0 \0t\0", markdown);
+        check("a.txt", b"\xff\xfe<\0h\0t\0m\0l\0>\0", html);
+        check("a", b"\0<\0B\0o\0d\0y\0>", html);
+        check("a.json", b"\0{\0}", Err("not_a_feed"));
+        check("a.md", b"\x01\0\x02\0#\0#\0", Err("binary"));
         check("a.md", b"\x89PNG\r\n\x1a\n\0\0", Err("binary"));
         check("a.html", b"%PDF-1.7\n%text", Err("binary"));
         check("a.md", b"a stray \0 in much text that goes on and on", markdown);
@@ -197,5 +259,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let bytes: Vec<u8> = (0..2000).map(|_| random.u8(1..)).collect();
         assert_eq!(of(Path::new("a"), &bytes).map_err(|skip| skip.reason()), Err("binary"));
+        let marked = [b"\xff\xfe", bytes.as_slice()].concat();
+        assert_eq!(of(Path::new("a"), &marked).map_err(|skip| skip.reason()), Err("binary"));
     }
 }

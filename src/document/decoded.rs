@@ -10,6 +10,7 @@ use memchr::{memchr2_iter, memchr3};
 
 use crate::document::escape::Escapes;
 use crate::document::reference::{Reference, ReferenceKind};
+use crate::document::shadow::{self, Text};
 use crate::document::span::Span;
 
 /// Text, and the way back from it. Offsets are bytes, in the text as in its source.
@@ -48,6 +49,21 @@ impl<'a> Decoded<'a> {
         let mut builder = Builder::default();
         builder.copy_bytes(bytes, span.start());
         builder.finish(span)
+    }
+
+    /// The same for a part of a text of which it is known what is a character.
+    #[must_use]
+    pub fn plain(text: Text<'a>, span: Span) -> Self {
+        match std::str::from_utf8(&text.raw[span.range()]) {
+            Ok(plain) if text.hidden_signs(span.range()).next().is_none() => {
+                Self::verbatim(plain, span.start())
+            }
+            _ => {
+                let mut builder = Builder::default();
+                builder.copy_text(text.slice(span), span.start());
+                builder.finish(span)
+            }
+        }
     }
 
     /// The text.
@@ -136,26 +152,38 @@ impl Builder {
     /// Adds bytes that stand at `source`. What is UTF-8 is copied; any other byte is percent-encoded.
     ///
     /// A URL in a legacy encoding then names the bytes that stand in the document, which is what a
-    /// server with file names in that encoding answers to. A backslash just after such a byte is the
-    /// second byte of a character in GBK, Big5 or Shift_JIS, and is encoded too, or it would be a slash.
+    /// server with file names in that encoding answers to. A backslash or brace that is the second byte of
+    /// a character in GBK, Big5 or Shift_JIS is encoded too, or it would be a slash, an escape, a block.
     pub fn copy_bytes(&mut self, bytes: &[u8], source: usize) {
-        let mut source = source;
-        let mut after_stray = false;
-        for chunk in bytes.utf8_chunks() {
-            let mut valid = chunk.valid();
-            if after_stray && valid.starts_with('\\') {
-                self.replace("%5C", source);
-                source += 1;
-                valid = &valid[1..];
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.copy(text, source),
+            Err(_) => {
+                let shadow = shadow::utf8(bytes, Span::new(0, bytes.len()));
+                self.copy_text(Text { seen: shadow.as_bytes(), raw: bytes }, source);
             }
-            self.copy(valid, source);
-            source += valid.len();
-            for byte in chunk.invalid() {
-                self.replace(&format!("%{byte:02X}"), source);
-                source += 1;
-            }
-            after_stray = true;
         }
+    }
+
+    /// The same, where it is known already what is a character.
+    pub fn copy_text(&mut self, text: Text<'_>, source: usize) {
+        let mut at = 0;
+        for chunk in text.raw.utf8_chunks() {
+            let (start, end) = (at, at + chunk.valid().len());
+            for sign in text.hidden_signs(start..end) {
+                self.copy(&chunk.valid()[at - start..sign - start], source + at);
+                self.percent_encode(text.raw[sign], source + sign);
+                at = sign + 1;
+            }
+            self.copy(&chunk.valid()[at - start..], source + at);
+            for (index, byte) in chunk.invalid().iter().enumerate() {
+                self.percent_encode(*byte, source + end + index);
+            }
+            at = end + chunk.invalid().len();
+        }
+    }
+
+    fn percent_encode(&mut self, byte: u8, source: usize) {
+        self.replace(&format!("%{byte:02X}"), source);
     }
 
     /// All of it; `source` is what it was decoded from.
@@ -244,6 +272,8 @@ mod tests {
         check(b"a/\xcd\xff.png", "a/%CD%FF.png");
         check(b"\xff\\a\\.png", "%FF%5Ca\\.png");
         check(b"a\xff", "a%FF");
+        check(b"\xa4\xc5\xb3\x5c\xae\x7b\\.png", "%A4\u{173}%5C%AE%7B\\.png");
+        check(b"\xb5\xc4\\20", "%B5%C4\\20");
     }
 
     #[test]

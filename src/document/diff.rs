@@ -1,11 +1,15 @@
 //! A patch as a unified diff (GNU diffutils manual, "Detailed Description of Unified Format").
 //!
 //! The edited lines are known from the spans, so nothing is searched for and the time is linear. The
-//! diff is bytes like the document: `patch -p1` applies it whatever the encoding.
+//! diff is bytes like the document: `patch -p1` applies it whatever the encoding. Of UTF-16 it shows the text,
+//! for people to read: lines of bytes would be none there.
 
 use std::ops::Range;
 
-use crate::document::splice::Patch;
+use crate::digest::Digest;
+use crate::document::encoding::Encoding;
+use crate::document::span::Span;
+use crate::document::splice::{Edit, Patch};
 
 /// Unchanged lines shown on either side of a change.
 const CONTEXT: usize = 3;
@@ -17,6 +21,33 @@ const CONTEXT: usize = 3;
 /// If an edit lies outside `source`, which then is not what was planned for.
 #[must_use]
 pub fn unified(name: &str, source: &[u8], patch: &Patch) -> Vec<u8> {
+    match Encoding::of(source) {
+        Encoding::Bytes => unified_bytes(name, source, patch),
+        encoding @ (Encoding::Utf16Le | Encoding::Utf16Be) => {
+            let (source, patch) = as_text(encoding, source, patch);
+            unified_bytes(name, source.as_bytes(), &patch)
+        }
+    }
+}
+
+/// A document and a patch for it, both in UTF-8.
+fn as_text(encoding: Encoding, source: &[u8], patch: &Patch) -> (String, Patch) {
+    let (mut text, mut copied) = (String::new(), 0);
+    let mut edits = Vec::with_capacity(patch.edits().len());
+    for Edit { span, text: new } in patch.edits() {
+        text.push_str(&encoding.read(&source[copied..span.start()]));
+        let start = text.len();
+        text.push_str(&encoding.read(&source[span.range()]));
+        let new = encoding.read(new).into_owned().into_bytes();
+        edits.push(Edit { span: Span::new(start, text.len()), text: new });
+        copied = span.end();
+    }
+    text.push_str(&encoding.read(&source[copied..]));
+    let patch = Patch::new(Digest::of(text.as_bytes()), edits).expect("they are in the order of the patch");
+    (text, patch)
+}
+
+fn unified_bytes(name: &str, source: &[u8], patch: &Patch) -> Vec<u8> {
     let mut out = Vec::new();
     let changes = changes(source, patch);
     let mut lines = Lines { source, at: 0, number: 0 };
@@ -209,9 +240,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::Digest;
-    use crate::document::span::Span;
-    use crate::document::splice::Edit;
     use crate::document::splice::tests::patched_document;
 
     fn check(source: &str, edits: &[(usize, usize, &str)], expected: &str) {
@@ -258,6 +286,18 @@ mod tests {
         check("x\ny\n", &[(1, 2, "")], &format!("{head}@@ -1,2 +1 @@\n-x\n-y\n+xy\n"));
         check("x\ny\n", &[(0, 2, "")], &format!("{head}@@ -1,2 +1 @@\n-x\n y\n"));
         check("x\ny\n", &[(0, 1, "a"), (2, 3, "b")], &format!("{head}@@ -1,2 +1,2 @@\n-x\n-y\n+a\n+b\n"));
+    }
+
+    #[test]
+    fn the_diff_of_utf_16_is_text() {
+        for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
+            let source = encoding.write("\u{feff}a\n图b\n\u{a0a}\n".to_owned());
+            let edit = Edit { span: Span::new(8, 10), text: encoding.write("cc".to_owned()) };
+            let patch = Patch::new(Digest::of(&source), vec![edit]).unwrap();
+            let diff = String::from_utf8(unified("a.md", &source, &patch)).unwrap();
+            let expected = "--- a/a.md\n+++ b/a.md\n@@ -1,3 +1,3 @@\n \u{feff}a\n-图b\n+图cc\n \u{a0a}\n";
+            assert_eq!(diff, expected);
+        }
     }
 
     #[test]

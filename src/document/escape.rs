@@ -3,11 +3,15 @@
 //! A replacement goes back through the same layers that the text came out of: a URL in `url()` in a
 //! `style` attribute is written for CSS first and for the attribute second.
 
+use crate::document::encoding::Encoding;
+
 /// One way of writing text inside other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Escape {
-    /// An HTML attribute value, quoted or not: character references.
+    /// An HTML attribute value, quoted or not, or an attribute or text of XML: character references.
     Html,
+    /// A CDATA section of XML: no escapes at all, and no `]]>` (XML 1.0, section 2.7).
+    Cdata,
     /// One URL of a `srcset`: no white space, no comma at either end.
     Srcset,
     /// Inside `url()` or a CSS string: backslash escapes.
@@ -28,9 +32,14 @@ pub enum Escape {
     Json,
 }
 
-/// The layers of one place, innermost first: the first is the first to be written.
+/// How a URL is written in one place of a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Escapes([Option<Escape>; DEEPEST]);
+pub struct Escapes {
+    /// Innermost first: the first is the first to be written.
+    layers: [Option<Escape>; DEEPEST],
+    /// What comes last of all.
+    encoding: Encoding,
+}
 
 /// More layers than any document means in earnest: CSS in an attribute in a `srcdoc` in escaped text of a
 /// feed takes four.
@@ -42,7 +51,7 @@ impl Escapes {
     pub const fn of(escape: Escape) -> Self {
         let mut layers = [None; DEEPEST];
         layers[0] = Some(escape);
-        Self(layers)
+        Self { layers, encoding: Encoding::Bytes }
     }
 
     /// The same place inside one more layer.
@@ -58,10 +67,22 @@ impl Escapes {
     /// earnest.
     #[must_use]
     pub fn within(mut self, outer: Self) -> Option<Self> {
-        for layer in outer.0.into_iter().flatten() {
-            *self.0.iter_mut().find(|free| free.is_none())? = Some(layer);
+        for layer in outer.layers.into_iter().flatten() {
+            *self.layers.iter_mut().find(|free| free.is_none())? = Some(layer);
         }
         Some(self)
+    }
+
+    /// The same place in a document of this encoding.
+    #[must_use]
+    pub fn written_in(self, encoding: Encoding) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// The encoding of the document, which all the bytes of the place are in.
+    #[must_use]
+    pub fn encoding(self) -> Encoding {
+        self.encoding
     }
 
     /// Writes `url` so that the place's grammar reads it back as `url`.
@@ -69,8 +90,9 @@ impl Escapes {
     /// Whatever a layer cannot carry at all (a line break, a quote in a TOML literal) is percent-encoded,
     /// which names the same resource (RFC 3986, section 2.1).
     #[must_use]
-    pub fn encode(self, url: &str) -> String {
-        self.0.into_iter().flatten().fold(url.to_owned(), |text, escape| escape.encode(&text))
+    pub fn encode(self, url: &str) -> Vec<u8> {
+        let layers = self.layers.into_iter().flatten();
+        self.encoding.write(layers.fold(url.to_owned(), |text, escape| escape.encode(&text)))
     }
 }
 
@@ -96,6 +118,11 @@ impl Escape {
                 '<' => out.push_str("&lt;"),
                 '>' => out.push_str("&gt;"),
                 '`' | '=' => out.push_str(&format!("&#{};", u32::from(char))),
+                _ => out.push(char),
+            },
+            Self::Cdata => match char {
+                '>' => percent(char, out),
+                ']' if out.ends_with(']') => percent(char, out),
                 _ => out.push(char),
             },
             Self::Srcset => match char {
@@ -125,6 +152,8 @@ impl Escape {
                 '\'' => out.push_str("''"),
                 _ => out.push(char),
             },
+            // a script that holds JSON ends at `</script`, whatever its quotes
+            Self::Json if char == '<' => out.push_str("\\u003C"),
             Self::YamlDouble | Self::TomlBasic | Self::Json => match char {
                 '"' | '\\' => {
                     out.push('\\');
@@ -155,6 +184,7 @@ mod tests {
         let link = "../cache/images/ab/abcdef.jpg";
         for escape in [
             Escape::Html,
+            Escape::Cdata,
             Escape::Srcset,
             Escape::Css,
             Escape::Markdown,
@@ -165,13 +195,25 @@ mod tests {
             Escape::TomlLiteral,
             Escape::Json,
         ] {
-            assert_eq!(Escapes::of(escape).encode(link), link, "{escape:?}");
+            assert_eq!(Escapes::of(escape).encode(link), link.as_bytes(), "{escape:?}");
         }
+    }
+
+    #[test]
+    fn no_cdata_section_ends_early() {
+        let check = |url: &str, expected: &str| {
+            assert_eq!(Escapes::of(Escape::Cdata).encode(url), expected.as_bytes());
+        };
+        check("http://[::1]:80/a[0]?b=\"c\"&d", "http://[::1]:80/a[0]?b=\"c\"&d");
+        check("a]]>b]]]", "a]%5D%3Eb]%5D]");
+        assert_eq!(Escapes::of(Escape::Html).inside(Escape::Cdata).encode("a>&'"), b"a&gt;&amp;&#39;");
     }
 
     #[test]
     fn layers_are_written_from_the_inside_out() {
         let style = Escapes::of(Escape::Css).inside(Escape::Html);
-        assert_eq!(style.encode("/a(1).png?x&y"), "/a\\(1\\).png?x&amp;y");
+        assert_eq!(style.encode("/a(1).png?x&y"), b"/a\\(1\\).png?x&amp;y");
+        let utf_16 = style.written_in(Encoding::Utf16Be);
+        assert_eq!(utf_16.encode("(&"), b"\0\\\0(\0&\0a\0m\0p\0;");
     }
 }

@@ -4,8 +4,11 @@
 //! taken, both found in hand-written JSON: raw control characters in strings, and a comma before a closing
 //! bracket.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
+use crate::document::decoded::{Builder, Decoded};
 use crate::document::shadow::Text;
 use crate::document::span::Span;
 
@@ -205,19 +208,52 @@ impl Iterator for Reader<'_> {
 /// What the text between the quotes of a string says (section 7). A lone surrogate becomes U+FFFD.
 #[must_use]
 pub fn decode(string: Text<'_>) -> String {
-    string.decode(b"\\", |rest| {
-        let char = match rest.get(1)? {
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => return unicode(rest),
-            &other @ (b'"' | b'\\' | b'/') => char::from(other),
-            _ => return None,
-        };
-        Some((2, char.into()))
-    })
+    string.decode(b"\\", escape)
+}
+
+/// The same for the string at `span` of `text`, with the way back to offsets of `text`.
+#[must_use]
+pub fn decoded(text: Text<'_>, span: Span) -> Decoded<'_> {
+    let seen = &text.seen[span.range()];
+    let Some(mut at) = memchr::memchr(b'\\', seen) else {
+        return Decoded::plain(text, span);
+    };
+    let copy = |builder: &mut Builder, part: Range<usize>| {
+        let part = Span::from(part).shift(span.start());
+        builder.copy_text(text.slice(part), part.start());
+    };
+    let mut builder = Builder::default();
+    let mut copied = 0;
+    loop {
+        let (len, meaning) = escape(&seen[at..]).map_or((1, None), |(len, char)| (len, Some(char)));
+        if let Some(char) = meaning {
+            copy(&mut builder, copied..at);
+            builder.replace(&char, span.start() + at);
+            copied = at + len;
+        }
+        at += len;
+        match memchr::memchr(b'\\', &seen[at..]) {
+            Some(next) => at += next,
+            None => break,
+        }
+    }
+    copy(&mut builder, copied..seen.len());
+    builder.finish(span)
+}
+
+/// What the escape says that `rest` starts with, and its length.
+fn escape(rest: &[u8]) -> Option<(usize, String)> {
+    let char = match rest.get(1)? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unicode(rest),
+        &other @ (b'"' | b'\\' | b'/') => char::from(other),
+        _ => return None,
+    };
+    Some((2, char.into()))
 }
 
 /// `\uXXXX`, or two of them that make one character.
@@ -285,13 +321,35 @@ mod tests {
 
     #[test]
     fn strings_say_what_they_say() {
-        let check = |text: &str, expected| assert_eq!(decode(Text::of(text.as_bytes())), expected, "{text}");
+        let check = |text: &str, expected: &str| {
+            let text = Text::of(text.as_bytes());
+            let whole = Span::new(0, text.raw.len());
+            assert_eq!(decode(text), expected);
+            let decoded = decoded(text, whole);
+            assert_eq!((decoded.text(), decoded.span(0..expected.len())), (expected, Some(whole)));
+        };
         check("plain", "plain");
         check(r"https:\/\/a.example\/b", "https://a.example/b");
         check(r#"\"\\\n\t"#, "\"\\\n\t");
         check(r"\u56fe\ud83d\ude00", "图😀");
         check(r"\ud83dx\ude00", "\u{fffd}x\u{fffd}");
         check(r"\u12 \x", r"\u12 \x");
+    }
+
+    #[test]
+    fn a_decoded_string_knows_its_way_back() {
+        let text = br#"["a\/b\u00e9\n\x\"c"]"#;
+        let decoded = decoded(Text::of(text), Span::new(2, text.len() - 2));
+        assert_eq!(decoded.text(), "a/b\u{e9}\n\\x\"c");
+        let check = |range, raw: &str| {
+            let span: Span = decoded.span(range).unwrap();
+            assert_eq!(std::str::from_utf8(&text[span.range()]), Ok(raw));
+        };
+        check(0..3, r"a\/b");
+        check(1..2, r"\/");
+        check(3..5, r"\u00e9");
+        check(5..9, r#"\n\x\""#);
+        check(9..10, "c");
     }
 
     #[test]
@@ -306,6 +364,8 @@ mod tests {
             b"{}[]\",:\\ux01ae \n\xff".as_slice()), 0..64)) {
             for event in Reader::new(&bytes, 0).flatten() {
                 if let Event::Key(span) | Event::String(span) | Event::Other(span) = event {
+                    let decoded = decoded(Text::of(&bytes), span);
+                    prop_assert_eq!(decoded.span(0..decoded.text().len()), Some(span));
                     let _ = decode(Text::of(&bytes).slice(span));
                 }
             }

@@ -26,6 +26,10 @@ pub struct Reference {
 pub enum ReferenceKind {
     /// The value of an HTML attribute.
     HtmlAttribute,
+    /// The value of an attribute of a feed or a sitemap.
+    XmlAttribute,
+    /// The text of an element of a feed or a sitemap.
+    XmlText,
     /// One candidate of a `srcset`.
     SrcsetCandidate,
     /// `url()` or a string in a style sheet or `style` attribute.
@@ -38,7 +42,7 @@ pub enum ReferenceKind {
     YamlScalar,
     /// A string of TOML front matter.
     TomlString,
-    /// A string of JSON front matter.
+    /// A string of JSON: front matter, JSON-LD, a feed.
     JsonString,
 }
 
@@ -48,6 +52,8 @@ impl ReferenceKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::HtmlAttribute => "html_attribute",
+            Self::XmlAttribute => "xml_attribute",
+            Self::XmlText => "xml_text",
             Self::SrcsetCandidate => "srcset_candidate",
             Self::CssUrl => "css_url",
             Self::MarkdownImage => "markdown_image",

@@ -8,6 +8,7 @@
 //! its bytes, so that two labels seldom look alike; a lone byte becomes an ASCII letter.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::document::span::Span;
 
@@ -47,7 +48,7 @@ impl<'a> Text<'a> {
             at += next;
             match replace(&self.seen[at..]) {
                 Some((len, text)) => {
-                    out.extend_from_slice(&self.raw[copied..at]);
+                    self.copy(copied..at, &mut out);
                     out.extend_from_slice(text.as_bytes());
                     at += len;
                     copied = at;
@@ -55,21 +56,35 @@ impl<'a> Text<'a> {
                 None => at += 1,
             }
         }
-        if copied == 0 {
-            return url_text(self.raw);
+        self.copy(copied..self.raw.len(), &mut out);
+        url_text(out)
+    }
+
+    /// Adds what stands in `range`, hidden signs percent-encoded.
+    fn copy(self, range: Range<usize>, out: &mut Vec<u8>) {
+        let mut at = range.start;
+        for sign in self.hidden_signs(range.clone()) {
+            out.extend_from_slice(&self.raw[at..sign]);
+            out.extend_from_slice(format!("%{:02X}", self.raw[sign]).as_bytes());
+            at = sign + 1;
         }
-        out.extend_from_slice(&self.raw[copied..]);
-        url_text(&out)
+        out.extend_from_slice(&self.raw[at..range.end]);
+    }
+
+    /// Where in `range` a sign that means something to URLs or grammars is but the second byte of a character.
+    pub fn hidden_signs(self, range: Range<usize>) -> impl Iterator<Item = usize> + 'a {
+        let signs = memchr::memchr3_iter(b'\\', b'{', b'}', &self.raw[range.clone()]);
+        signs.map(move |at| range.start + at).filter(move |&at| self.seen[at] != self.raw[at])
     }
 }
 
 /// UTF-8 as it is, and each other byte percent-encoded: what a URL parser makes of it either way, and
 /// what a server that stores names in the document's own encoding expects.
-#[must_use]
-pub fn url_text(raw: &[u8]) -> String {
-    if let Ok(text) = std::str::from_utf8(raw) {
-        return text.to_owned();
-    }
+fn url_text(raw: Vec<u8>) -> String {
+    let raw = match String::from_utf8(raw) {
+        Ok(text) => return text,
+        Err(error) => error.into_bytes(),
+    };
     let mut out = String::with_capacity(raw.len());
     for chunk in raw.utf8_chunks() {
         out.push_str(chunk.valid());
@@ -87,10 +102,11 @@ pub fn utf8(document: &[u8], part: Span) -> Cow<'_, str> {
     let bytes = &document[part.range()];
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(match Encoding::guess(document) {
-            Encoding::DamagedUtf8 => of_damaged(bytes),
-            Encoding::OneByte => bytes.iter().map(|&byte| letter(byte)).collect(),
-            Encoding::TwoBytes => of_pairs(bytes),
+        Err(_) => Cow::Owned(match Legacy::guess(document) {
+            Legacy::DamagedUtf8 => of_damaged(bytes),
+            Legacy::OneByte => bytes.iter().map(|&byte| letter(byte)).collect(),
+            Legacy::TwoBytes => of_pairs(bytes, |byte| !byte.is_ascii()),
+            Legacy::ShiftJis => of_pairs(bytes, is_shift_jis_lead),
         }),
     };
     let is_lone = |at| bytes.get(at + 1) != Some(&b'\n');
@@ -112,16 +128,18 @@ pub fn ascii(document: &[u8], part: Span) -> Cow<'_, str> {
 
 /// What bytes that are not UTF-8 may be. Which encoding exactly makes no difference here.
 #[derive(Debug, PartialEq, Eq)]
-enum Encoding {
+enum Legacy {
     /// UTF-8 cut or pasted in the middle of characters.
     DamagedUtf8,
     /// Latin-1, windows-125x, KOI8: each byte a character.
     OneByte,
-    /// GBK, GB18030, Big5, Shift_JIS, EUC: a byte from 0x81 takes the next one with it.
+    /// GBK, GB18030, Big5, EUC: a byte from 0x81 takes the next one with it.
     TwoBytes,
+    /// The same, but 0xA1 to 0xDF are characters of one byte.
+    ShiftJis,
 }
 
-impl Encoding {
+impl Legacy {
     fn guess(bytes: &[u8]) -> Self {
         let (mut good, mut stray) = (0, 0);
         for chunk in bytes.utf8_chunks() {
@@ -144,8 +162,30 @@ impl Encoding {
             }
             rest = rest.get(lead + 2..).unwrap_or_default();
         }
-        if two > one { Self::TwoBytes } else { Self::OneByte }
+        match two > one {
+            true if is_shift_jis(bytes) => Self::ShiftJis,
+            true => Self::TwoBytes,
+            false => Self::OneByte,
+        }
     }
+}
+
+/// Whether three in four characters start with 0x81 to 0x9F: kana and the commoner half of the kanji in
+/// Shift_JIS, and next to nothing in the others.
+fn is_shift_jis(bytes: &[u8]) -> bool {
+    let (mut low, mut all) = (0_usize, 0_usize);
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| !byte.is_ascii()) {
+        low += usize::from(rest[at] <= 0x9f);
+        all += 1;
+        let len = if is_shift_jis_lead(rest[at]) { 2 } else { 1 };
+        rest = rest.get(at + len..).unwrap_or_default();
+    }
+    4 * low > 3 * all
+}
+
+fn is_shift_jis_lead(byte: u8) -> bool {
+    matches!(byte, 0x81..=0x9f | 0xe0..=0xfc)
 }
 
 fn of_damaged(bytes: &[u8]) -> String {
@@ -157,12 +197,12 @@ fn of_damaged(bytes: &[u8]) -> String {
     out
 }
 
-fn of_pairs(bytes: &[u8]) -> String {
+fn of_pairs(bytes: &[u8], is_lead: impl Fn(u8) -> bool) -> String {
     let mut out = String::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&lead) = bytes.get(at) {
         match bytes.get(at + 1) {
-            Some(&second @ (0x40..=0x7E | 0x80..)) if !lead.is_ascii() => {
+            Some(&second @ (0x40..=0x7E | 0x80..=0xFE)) if is_lead(lead) => {
                 out.push(pair(lead, second));
                 at += 2;
             }
@@ -204,18 +244,17 @@ mod tests {
     #[test]
     fn encodings_are_told_apart() {
         let check = |bytes: &[u8], expected| {
-            assert_eq!(Encoding::guess(bytes), expected, "{}", bytes.escape_ascii());
+            assert_eq!(Legacy::guess(bytes), expected, "{}", bytes.escape_ascii());
         };
-        check("图片\u{fffd}".as_bytes().split_last().unwrap().1, Encoding::DamagedUtf8);
-        check(b"![caf\xe9](x.png)", Encoding::OneByte);
-        check(b"\xe9t\xe9 \xe0 la mer, d\xe9j\xe0 vu", Encoding::OneByte);
-        check(
-            b"![\xd1\xeb\xee\xe2\xee](x.png) \xd1\xeb\xee\xe2\xee, \xd1\xeb\xee\xe2\xee",
-            Encoding::OneByte,
-        );
-        check(b"![\x95\x5c](x.png)", Encoding::TwoBytes);
-        check(b"\xb3\x5c\xa5\x5c\xbb\x5b \xa4\xa4\xa4\xe5", Encoding::TwoBytes);
-        check(b"\xcd\xbc\xc6\xac\xb2\xe2\xca\xd4\x81\x5b", Encoding::TwoBytes);
+        check("图片\u{fffd}".as_bytes().split_last().unwrap().1, Legacy::DamagedUtf8);
+        check(b"![caf\xe9](x.png)", Legacy::OneByte);
+        check(b"\xe9t\xe9 \xe0 la mer, d\xe9j\xe0 vu", Legacy::OneByte);
+        check(b"![\xd1\xeb\xee\xe2\xee](x.png) \xd1\xeb\xee\xe2\xee, \xd1\xeb\xee\xe2\xee", Legacy::OneByte);
+        check(b"![\x95\x5c](x.png)", Legacy::ShiftJis);
+        check(b"\xc3\x83\x5c\x83\x67 \x93\xfa\x96\x7b\x8c\xea", Legacy::ShiftJis);
+        check(b"\xb1\xd7\xb8\xb2 \xc0\xcc\xb9\xcc\xc1\xf6", Legacy::TwoBytes);
+        check(b"\xb3\x5c\xa5\x5c\xbb\x5b \xa4\xa4\xa4\xe5", Legacy::TwoBytes);
+        check(b"\xcd\xbc\xc6\xac\xb2\xe2\xca\xd4\x81\x5b", Legacy::TwoBytes);
     }
 
     fn whole(bytes: &[u8]) -> Span {
@@ -227,8 +266,25 @@ mod tests {
         let seen = |bytes| utf8(bytes, whole(bytes)).into_owned();
         let plain = |bytes| ascii(bytes, whole(bytes)).into_owned();
         assert!(!seen(b"\x95\x5c\x83\x5b\x83\x60 [x]").contains(['\\', '`']));
+        assert_eq!(
+            seen(b"\xc3\x83\x5c\x93\xfa\x96\x7b\x8c\xea\\").matches('\\').count(),
+            1,
+            "half-width kana come alone"
+        );
         assert_eq!(seen(b"\x95\x5c [x]").matches('[').count(), 1);
         assert_eq!(plain("a图\0\rb\r\n".as_bytes()), "axxxx\nb\r\n");
+    }
+
+    #[test]
+    fn a_second_byte_is_no_sign_of_a_url() {
+        let check = |bytes: &[u8], expected: &str| {
+            let shadow = utf8(bytes, whole(bytes));
+            let text = Text { seen: shadow.as_bytes(), raw: bytes };
+            assert_eq!(text.decode(b"\\", |_| Some((1, "!".to_owned()))), expected);
+        };
+        check(b"/\x95\x5c\x83\x7b\\x", "/%95%5C%83%7B!x");
+        check(b"/\xa4\xc5\xb3\x5c\xa5\xa4\\x", "/%A4\u{173}%5C%A5%A4!x");
+        check("/图\\{}".as_bytes(), "/图!{}");
     }
 
     proptest! {

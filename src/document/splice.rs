@@ -108,6 +108,16 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::document::reference::Reference;
+
+    /// `source`, which is UTF-8, with `url` written in place of every one of `references`.
+    pub(crate) fn replaced(source: &[u8], references: &[Reference], url: &str) -> String {
+        let edits = references
+            .iter()
+            .map(|reference| Edit { span: reference.span, text: reference.escapes.encode(url) });
+        let patch = Patch::new(Digest::of(source), edits.collect()).unwrap();
+        String::from_utf8(patch.apply(source)).unwrap()
+    }
 
     /// A document and a patch for it: lines and links, so that edits meet line ends and each other.
     pub(crate) fn patched_document() -> impl Strategy<Value = (Vec<u8>, Patch)> {

@@ -2,11 +2,15 @@
 
 use std::io::{self, Write};
 
+use brotli_decompressor::DecompressorWriter;
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 /// Coded bytes taken at a time. Deflate grows what it is given by at most 1032 times, so that no more than
 /// 1 MiB is decoded past a limit before the limit is looked at.
 const PIECE: usize = 1024;
+
+/// What Brotli decodes at a time.
+const BUFFER: usize = 16 * 1024;
 
 /// A decoder that bytes are put into as they come.
 pub(super) enum Decoder {
@@ -18,6 +22,28 @@ pub(super) enum Decoder {
     Zlib(ZlibDecoder<Vec<u8>>),
     /// `deflate` as some servers have it, without the zlib wrapper.
     Raw(DeflateDecoder<Vec<u8>>),
+    /// `br` (RFC 7932).
+    Brotli(Box<DecompressorWriter<Bounded>>),
+}
+
+/// Takes so many bytes and no more: a few bytes of Brotli may stand for millions.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    bytes: Vec<u8>,
+    room: u64,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.bytes.len() + bytes.len()) as u64 > self.room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why coded bytes could not be decoded.
@@ -35,6 +61,10 @@ impl Decoder {
         match coding.to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Some(Self::Gzip(MultiGzDecoder::new(Vec::new()))),
             "deflate" => Some(Self::Deflate),
+            "br" => {
+                let sink = Bounded { bytes: Vec::new(), room: 0 };
+                Some(Self::Brotli(Box::new(DecompressorWriter::new(sink, BUFFER))))
+            }
             _ => None,
         }
     }
@@ -46,6 +76,11 @@ impl Decoder {
                 8 => Self::Zlib(ZlibDecoder::new(Vec::new())),
                 _ => Self::Raw(DeflateDecoder::new(Vec::new())),
             };
+        }
+        if let Self::Brotli(decoder) = self {
+            decoder.get_mut().room = room;
+            decoder.write_all(coded).map_err(too_large_or_broken)?;
+            return Ok(std::mem::take(&mut decoder.get_mut().bytes));
         }
         for piece in coded.chunks(PIECE) {
             self.writer().map_or(Ok(()), |writer| writer.write_all(piece)).map_err(Fault::Broken)?;
@@ -63,6 +98,11 @@ impl Decoder {
             Self::Deflate => Err(io::ErrorKind::UnexpectedEof.into()),
             Self::Zlib(decoder) => decoder.try_finish(),
             Self::Raw(decoder) => decoder.try_finish(),
+            Self::Brotli(decoder) => {
+                decoder.get_mut().room = room;
+                decoder.close().map_err(too_large_or_broken)?;
+                return Ok(std::mem::take(&mut decoder.get_mut().bytes));
+            }
         };
         finished.map_err(Fault::Broken)?;
         self.decode(&[], room)
@@ -74,6 +114,7 @@ impl Decoder {
             Self::Deflate => None,
             Self::Zlib(decoder) => Some(decoder),
             Self::Raw(decoder) => Some(decoder),
+            Self::Brotli(_) => None,
         }
     }
 
@@ -83,7 +124,19 @@ impl Decoder {
             Self::Deflate => None,
             Self::Zlib(decoder) => Some(decoder.get_mut()),
             Self::Raw(decoder) => Some(decoder.get_mut()),
+            Self::Brotli(decoder) => Some(&mut decoder.get_mut().bytes),
         }
+    }
+}
+
+fn too_large_or_broken(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Fault::TooLarge,
+        // a stream that ends early is told in this way
+        io::ErrorKind::InvalidData | io::ErrorKind::WriteZero | io::ErrorKind::UnexpectedEof => {
+            Fault::Broken(io::ErrorKind::UnexpectedEof.into())
+        }
+        _ => Fault::Broken(error),
     }
 }
 
@@ -114,6 +167,17 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    /// Brotli that stores: a meta-block without compression, and an empty last one (RFC 7932 section 9.2).
+    fn brotli(plain: &[u8]) -> Vec<u8> {
+        let blocks = plain.chunks(0x1_0000).enumerate().flat_map(|(index, block)| {
+            // one bit for the window size stands before the first block only
+            let start = u32::from(index == 0);
+            let head = ((block.len() as u32 - 1) << 3 | 1 << 19) << start;
+            [&head.to_le_bytes()[..3], block].concat()
+        });
+        blocks.chain([3]).collect()
+    }
+
     fn decode(coding: &str, coded: &[u8], step: usize) -> Result<Vec<u8>, Fault> {
         let mut decoder = Decoder::new(coding).unwrap();
         let mut plain = Vec::new();
@@ -127,7 +191,12 @@ mod tests {
     #[test]
     fn whole_bodies_in_pieces_of_any_size() {
         let plain: Vec<u8> = (0..100_000_u32).map(|i| (i % 251 * i % 13) as u8).collect();
-        for (coding, coded) in [("gzip", gzip(&plain)), ("Deflate", zlib(&plain)), ("deflate", raw(&plain))] {
+        for (coding, coded) in [
+            ("gzip", gzip(&plain)),
+            ("Deflate", zlib(&plain)),
+            ("deflate", raw(&plain)),
+            ("br", brotli(&plain)),
+        ] {
             for step in [1, 7, 4096, usize::MAX] {
                 assert!(decode(coding, &coded, step).unwrap() == plain, "{coding} by {step}");
             }
@@ -139,7 +208,12 @@ mod tests {
     #[test]
     fn what_is_broken_or_cut_is_no_body() {
         let plain = vec![7; 5000];
-        for (coding, coded) in [("gzip", gzip(&plain)), ("deflate", zlib(&plain)), ("deflate", raw(&plain))] {
+        for (coding, coded) in [
+            ("gzip", gzip(&plain)),
+            ("deflate", zlib(&plain)),
+            ("deflate", raw(&plain)),
+            ("br", brotli(&plain)),
+        ] {
             for cut in [0, 1, coded.len() / 2, coded.len() - 1] {
                 assert!(matches!(decode(coding, &coded[..cut], 9), Err(Fault::Broken(_))), "{coding} {cut}");
             }
@@ -155,6 +229,9 @@ mod tests {
 
     #[test]
     fn a_bomb_stops_at_the_room() {
+        let mut decoder = Decoder::new("br").unwrap();
+        assert!(matches!(decoder.decode(&brotli(&vec![0; 2 << 20]), ROOM), Err(Fault::TooLarge)));
+        assert!(decoder.decoded().unwrap().len() as u64 <= ROOM);
         let mut decoder = Decoder::new("gzip").unwrap();
         assert!(matches!(decoder.decode(&gzip(&vec![0; 50 << 20]), ROOM), Err(Fault::TooLarge)));
         assert!(decoder.decoded().unwrap().len() as u64 <= ROOM + PIECE as u64 * 1032 + 32 * 1024);
@@ -162,7 +239,7 @@ mod tests {
 
     #[test]
     fn other_codings_have_no_decoder() {
-        for coding in ["br", "zstd", "gzip, gzip", "", "compress"] {
+        for coding in ["zstd", "gzip, gzip", "", "compress"] {
             assert!(Decoder::new(coding).is_none(), "{coding}");
         }
     }

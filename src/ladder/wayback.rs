@@ -70,6 +70,14 @@ pub fn ends(origin: &Url) -> [Url; 2] {
     [capture("19960101000000", origin.as_str()), capture("29991231235959", origin.as_str())]
 }
 
+/// What the capture at `url` is one of, if it is where [`capture_near`] says.
+#[must_use]
+pub fn captured(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://")?.strip_prefix(HOST)?.strip_prefix("/web/")?;
+    let (time, origin) = rest.split_once("id_/")?;
+    time.bytes().all(|byte| byte.is_ascii_digit()).then_some(origin)
+}
+
 fn instant(time: &str) -> Option<Timestamp> {
     let time = DateTime::strptime(TIME, time).ok()?;
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
@@ -98,6 +106,8 @@ mod tests {
             near.as_str(),
             "https://web.archive.org/web/20160504030201id_/http://a.test/i.png?x=1&y=%20"
         );
+        assert_eq!(captured(near.as_str()), Some(origin.as_str()));
+        assert_eq!(captured(list(&origin).as_str()), None);
         assert!(
             list(&origin)
                 .query()

@@ -3,16 +3,19 @@
 //! A record holds the bytes that stood in the document and not the grammar they stood in. They are read as each
 //! grammar that URLs are commonly written in, and what the image is known to be from tells which is right.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use url::Url;
 
 use crate::catalog::OriginKey;
 use crate::digest::Digest;
 use crate::document::DocumentKind;
-use crate::document::extract;
-use crate::ops::{Archive, Reader};
+use crate::document::encoding::Encoding;
+use crate::document::extract::{self, Rules};
+use crate::ops::Archive;
 use crate::origin::OriginUrl;
-use crate::origin::proxy::Layer;
+use crate::origin::proxy::{Families, Layer};
 
 /// One spelling of an image.
 #[derive(Debug)]
@@ -23,18 +26,31 @@ pub(super) struct Alias {
 }
 
 /// What `original` named, which is one of `origins`, if there are any.
-pub(super) fn named(reader: &Reader, original: &[u8], origins: &[OriginKey]) -> Option<Alias> {
+pub(super) fn named(families: &Families, original: &[u8], origins: &[OriginKey]) -> Option<Alias> {
     let is_known = |alias: &Alias| origins.is_empty() || origins.contains(&OriginKey::of(&alias.origin));
-    in_attribute(reader, original)
-        .filter(is_known)
-        .or_else(|| as_text(reader, &in_json(original)?).filter(is_known))
-        .or_else(|| as_text(reader, std::str::from_utf8(original).ok()?).filter(is_known))
+    let unwrapped = |text: &str| {
+        let unwrapped = families.unwrap(text).ok()?;
+        let wrappers = unwrapped.layers.iter().filter_map(Layer::url).collect();
+        Some(Alias { origin: unwrapped.origin, wrappers }).filter(is_known)
+    };
+    let encoding = Encoding::of(original);
+    let original = match encoding {
+        Encoding::Bytes => Cow::Borrowed(original),
+        Encoding::Utf16Le | Encoding::Utf16Be => {
+            Cow::Owned(encoding.read(original).into_owned().into_bytes())
+        }
+    };
+    let attribute = in_attribute(&original);
+    let json = in_json(&original);
+    let [twice, in_both] = [&attribute, &json].map(|text| in_attribute(text.as_ref()?.as_bytes()));
+    let plain = std::str::from_utf8(&original).ok().map(str::to_owned);
+    [attribute, twice, json, in_both, plain].into_iter().flatten().find_map(|text| unwrapped(&text))
 }
 
 /// Which origins a link to the blob of `digest` may stand for: the one that its `original` named, or, where that
 /// cannot be told, each that gave the blob.
 pub(super) fn origins(
-    reader: &Reader,
+    families: &Families,
     archive: &Archive,
     digest: Digest,
     original: Option<&[u8]>,
@@ -45,17 +61,15 @@ pub(super) fn origins(
     if origins.len() < 2 {
         return Ok(origins);
     }
-    let named = original.and_then(|original| named(reader, original, &origins));
+    let named = original.and_then(|original| named(families, original, &origins));
     Ok(named.map_or(origins, |alias| vec![OriginKey::of(&alias.origin)]))
 }
 
 /// Character references and all (HTML, section 13.2.5.72); Markdown and escaped feeds have them, too.
-fn in_attribute(reader: &Reader, original: &[u8]) -> Option<Alias> {
+fn in_attribute(original: &[u8]) -> Option<String> {
     let document = [b"<img src=\"", original, b"\">"].concat();
-    let found = extract::find(&document, DocumentKind::Html, &reader.rules);
-    let remote = reader.resolver.resolve(found, &|_, _| false).remote.into_iter().next()?;
-    let wrappers = remote.wrappers.iter().filter_map(Layer::url).collect();
-    Some(Alias { origin: remote.origin, wrappers })
+    let found = extract::find(&document, DocumentKind::Html, &Rules::default());
+    found.references.into_iter().next().map(|reference| reference.url)
 }
 
 /// A JSON string (RFC 8259, section 7); the double quotes of YAML and TOML mean the same in a URL.
@@ -63,54 +77,37 @@ fn in_json(original: &[u8]) -> Option<String> {
     serde_json::from_slice(&[b"\"", original, b"\""].concat()).ok()
 }
 
-fn as_text(reader: &Reader, text: &str) -> Option<Alias> {
-    let unwrapped = reader.resolver.families.unwrap(text).ok()?;
-    let wrappers = unwrapped.layers.iter().filter_map(Layer::url).collect();
-    Some(Alias { origin: unwrapped.origin, wrappers })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crawl;
-    use crate::document::extract::Rules;
-    use crate::origin::proxy::Families;
-    use crate::resolve::{Resolver, Scope};
-    use crate::rewrite::link::LinkStyle;
-
-    fn reader() -> Reader {
-        Reader {
-            crawl: crawl::Options::default(),
-            rules: Rules::default(),
-            resolver: Resolver {
-                families: Families::builtin(),
-                scope: Scope::All,
-                exclude_hosts: Vec::new(),
-            },
-            link: LinkStyle::Relative,
-        }
-    }
 
     #[test]
     fn an_original_is_read_in_the_grammar_that_makes_sense_of_it() {
-        let reader = reader();
+        let families = Families::builtin();
         let key = |url: &str| OriginKey::of(&OriginUrl::parse(url).unwrap());
         let image = "http://a.example/i.png?a=1&b=2";
         for (original, wrappers) in [
             (image, 0),
             ("http://a.example/i.png?a=1&amp;b=2", 0),
             ("https:\\/\\/a.example\\/i.png?a=1\\u0026b=2", 0),
+            ("http://a.example/i.png?a=1&amp;amp;b=2", 0),
+            ("http:\\/\\/a.example/i.png?a=1&#38;b=2", 0),
             ("https://cors.zfour.workers.dev/?http://a.example/i.png?a=1&amp;b=2", 1),
             ("https://cors.zfour.workers.dev/?http:\\/\\/a.example/i.png?a=1&b=2", 1),
         ] {
-            let alias = named(&reader, original.as_bytes(), &[key(image)]);
+            let alias = named(&families, original.as_bytes(), &[key(image)]);
             let alias = alias.unwrap_or_else(|| panic!("{original}"));
             assert_eq!((key(image), wrappers), (OriginKey::of(&alias.origin), alias.wrappers.len()));
+            for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
+                let original = encoding.write(original.to_owned());
+                let alias = named(&families, &original, &[key(image)]).expect("the same in UTF-16");
+                assert_eq!((key(image), wrappers), (OriginKey::of(&alias.origin), alias.wrappers.len()));
+            }
         }
         // what stood there is another image, or none at all
         for original in ["http://a.example/j.png", "../i.png", "\"", "", "data:image/png,"] {
-            assert!(named(&reader, original.as_bytes(), &[key(image)]).is_none(), "{original}");
+            assert!(named(&families, original.as_bytes(), &[key(image)]).is_none(), "{original}");
         }
-        assert!(named(&reader, b"\xff\xfe\"><img src=http://a.example/i.png>", &[key(image)]).is_none());
+        assert!(named(&families, b"\xff\xfe\"><img src=http://a.example/i.png>", &[key(image)]).is_none());
     }
 }

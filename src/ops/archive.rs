@@ -139,6 +139,15 @@ async fn walk(shared: &Arc<Shared>, entries: Vec<Entry>, asked: &Asked, report: 
     Ok(report)
 }
 
+/// The documents that a run would have to open: all but those that an earlier one left with nothing to do.
+///
+/// # Errors
+/// When the catalog fails.
+pub fn unfinished(reader: &Reader, archive: &Archive, entries: Vec<Entry>) -> Result<Vec<Entry>> {
+    let known = archive.catalog.documents()?;
+    Ok(unchanged(archive, entries, &known, plan_key(reader, true)).0)
+}
+
 /// Archives the images of a document that is no file. Nothing is rewritten or remembered of it.
 ///
 /// # Errors
@@ -188,7 +197,7 @@ impl Shared {
         options: Options,
         progress: Arc<Progress>,
     ) -> Result<Arc<Self>> {
-        let plan = plan_key(&reader, &options);
+        let plan = plan_key(&reader, options.rewrite);
         let has_wanted = archive.catalog.has_wanted()?;
         let since = if options.retry { now() } else { 0 };
         let run = Run::start("archive");

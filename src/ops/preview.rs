@@ -118,8 +118,8 @@ fn look(
             }
         };
         let escapes = remote.reference.escapes;
-        let text = if blob.is_some() { escapes.encode(&link) } else { link };
-        edits.push(Edit { span: remote.reference.span, text: text.into_bytes() });
+        let text = if blob.is_some() { escapes.encode(&link) } else { escapes.encoding().write(link) };
+        edits.push(Edit { span: remote.reference.span, text });
     }
     if options.diffs && options.rewrite {
         let patch =

@@ -33,7 +33,7 @@ fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Plan {
     let bytes = &planning.document.bytes;
     let images = archive.store.images();
     let edits = planning.document.resolved.kept.iter().filter_map(|link| {
-        let text = link.escapes.encode(&style.link(&planning.entry.folder, &images, link.blob)).into_bytes();
+        let text = link.escapes.encode(&style.link(&planning.entry.folder, &images, link.blob));
         (bytes[link.span.range()] != text).then_some(Edit { span: link.span, text })
     });
     let patch =

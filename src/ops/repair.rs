@@ -177,7 +177,9 @@ fn add_spellings(reader: &Reader, archive: &Archive, searches: &mut VecDeque<Sea
             let search = &mut searches[*index];
             let origins: Vec<OriginKey> =
                 search.places.iter().map(|place| OriginKey::of(&place.origin)).collect();
-            let Some(alias) = alias::named(reader, &link.original, &origins) else { continue };
+            let Some(alias) = alias::named(&reader.resolver.families, &link.original, &origins) else {
+                continue;
+            };
             let wrappers = &mut search.place(alias.origin).hints.wrappers;
             let new: Vec<Url> = alias.wrappers.into_iter().filter(|url| !wrappers.contains(url)).collect();
             wrappers.extend(new);

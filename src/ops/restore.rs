@@ -30,10 +30,6 @@ impl Selection {
             self.run.as_ref().is_none_or(|run| link.original.as_ref().is_some_and(|link| link.run == *run));
         image && run
     }
-
-    fn takes_all(&self) -> bool {
-        self.images.is_none() && self.run.is_none()
-    }
 }
 
 /// Restores the documents among `entries` that hold kept links.
@@ -72,7 +68,7 @@ fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Re
         }
     }
     let patch = rewrite::undo(bytes, &going);
-    let exact = planning.kept.exact.as_ref().filter(|_| selection.takes_all() && unknown == 0);
+    let exact = planning.kept.exact.as_ref().filter(|_| staying.is_empty() && unknown == 0);
     let mut mtime = Mtime::New;
     if let Some(record) = exact {
         mtime = Mtime::Set(stat::time(record.mtime));
@@ -92,5 +88,5 @@ fn from_catalog(archive: &Archive, planning: &Planning<'_>, link: &Standing) -> 
     };
     let place = planning.document.resolved.kept.iter().find(|kept| kept.span == link.span);
     let escapes = place.map_or(Escapes::default(), |kept| kept.escapes);
-    Ok(Some(Original { bytes: escapes.encode(&origin).into_bytes(), run: String::new() }))
+    Ok(Some(Original { bytes: escapes.encode(&origin), run: String::new() }))
 }

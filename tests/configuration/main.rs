@@ -5,4 +5,6 @@ mod layered;
 #[cfg(test)]
 mod refused;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod support;

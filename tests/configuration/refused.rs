@@ -50,7 +50,7 @@ fn unknown_names_in_a_file_are_refused_where_they_stand() {
         1,
         2,
         "there is no section `whatever`; its sections are `catalog`, `daemon`, `documents`, `fetch`, \
-         `gc`, `references`, `rewrite`, `server`, `store`",
+         `gc`, `overrides`, `references`, `rewrite`, `server`, `store`",
     );
     check_file_refused("fetch = 3\n", 1, 1, "`fetch` is a section: write `[fetch]` with its keys below");
     check_file_refused("# é\n[gc]\n\"é\" = [\n", 3, 8, "this is not TOML: unclosed array, expected `]`");
@@ -181,6 +181,11 @@ fn values_of_the_wrong_form_are_refused_with_one_of_the_right_form() {
         "references.attributes",
         "hold attribute names such as \"data-lazy\"",
         &["data src", "a=b", "<img"],
+    );
+    check(
+        "references.elements",
+        "hold \"element[attribute]\", such as \"x-photo[full]\"",
+        &["data-src", "[src]", "img[]", "img[a]b", "img[a][b]", "9a[b]", "a b[c]", "*[a]", "img[a='b']"],
     );
     check(
         "references.front_matter_keys",

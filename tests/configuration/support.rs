@@ -17,10 +17,15 @@ pub(crate) fn contract() -> Config {
         references: config::References {
             scope: Scope::All,
             attributes: vec![],
+            elements: vec![],
             front_matter_keys: vec![],
+            include_hosts: vec![],
             exclude_hosts: vec![],
+            include_families: vec![],
+            exclude_families: vec![],
             families: None,
         },
+        overrides: vec![],
         fetch: config::Fetch {
             concurrency: 32,
             per_host: 6,

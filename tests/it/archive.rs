@@ -191,17 +191,22 @@ fn a_copy_that_is_gone_is_fetched_again_for_the_next_document() {
 #[test]
 fn a_page_whose_base_is_elsewhere_gets_no_link_that_would_lead_there() {
     let origin = web(1);
-    let page = "<base href=\"http://cdn.example/\"><img src=\"0.jpg\">\n";
-    let test = Test::new().origin(&origin).document("a.html", page);
-    for link in ["relative", "/images/"] {
-        let report = test.run(&format!("archive a.html --format json --link {link}")).expect_code(3).json();
-        assert!(report["document_failures"][0]["why"].to_string().contains("base"), "{report}");
+    for page in [
+        "<base href=\"http://cdn.example/\"><img src=\"0.jpg\">\n",
+        "<iframe srcdoc='<base href=http://cdn.example/><img src=0.jpg>'></iframe>\n",
+    ] {
+        let test = Test::new().origin(&origin).document("a.html", page);
+        for link in ["relative", "/images/"] {
+            let report =
+                test.run(&format!("archive a.html --format json --link {link}")).expect_code(3).json();
+            assert!(report["document_failures"][0]["why"].to_string().contains("base"), "{report}");
+            assert_eq!(test.read("a.html"), page.as_bytes());
+        }
+        test.run("archive a.html --link http://127.0.0.1:7420/images/").expect_code(0);
+        test.run("relink a.html --link relative").expect_code(3);
+        test.run("restore a.html").expect_code(0);
         assert_eq!(test.read("a.html"), page.as_bytes());
     }
-    test.run("archive a.html --link http://127.0.0.1:7420/images/").expect_code(0);
-    test.run("relink a.html --link relative").expect_code(3);
-    test.run("restore a.html").expect_code(0);
-    assert_eq!(test.read("a.html"), page.as_bytes());
 }
 
 #[test]

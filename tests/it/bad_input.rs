@@ -167,8 +167,8 @@ fn a_rebuild_of_nothing_is_no_error() {
 #[test]
 fn stdin_that_is_no_text_comes_out_as_it_went_in() {
     let test = Test::new();
-    let outcome = test.run_with_input("archive -", b"\xff\xfe<\0i\0");
-    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    let outcome = test.run_with_input("archive -", b"\x01\0\x02\0<i");
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(3), "\x01\0\x02\0<i"), "{outcome:?}");
 }
 
 #[test]

@@ -7,11 +7,23 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod encodings;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod feeds;
+#[cfg(test)]
 mod front_door;
+#[cfg(test)]
+mod ladder;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod scan;
+#[cfg(test)]
+mod stop;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -55,4 +55,5 @@ fn collect(bytes: &[u8], start: usize, parts: Parts, rules: &Rules, found: &mut 
     if found.base.is_none() {
         found.base = in_html.base;
     }
+    found.has_inner_base |= in_html.has_inner_base;
 }

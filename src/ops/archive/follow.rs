@@ -79,7 +79,7 @@ fn plan(shared: &Shared, planning: &Planning<'_>) -> Result<Plan> {
         match place.filter(|_| newest != link.blob) {
             Some(place) => {
                 let url = place.url.replace(&link.blob.to_string(), &newest.to_string());
-                edits.push(Edit { span: link.span, text: place.escapes.encode(&url).into_bytes() });
+                edits.push(Edit { span: link.span, text: place.escapes.encode(&url) });
                 standing.push(Standing { blob: newest, ..link.clone() });
             }
             None => standing.push(link.clone()),
@@ -104,7 +104,7 @@ enum Newest {
 fn newest(shared: &Shared, link: &Standing) -> Result<Newest> {
     let Shared { reader, archive, .. } = shared;
     let original = link.original.as_ref().map(|original| original.bytes.as_slice());
-    let origins = alias::origins(reader, archive, link.blob.digest, original)?;
+    let origins = alias::origins(&reader.resolver.families, archive, link.blob.digest, original)?;
     let mut newest = HashSet::new();
     for key in &origins {
         let kept = archive.catalog.kept(*key)?.filter(|blob| archive.store.contains(*blob));

@@ -285,7 +285,7 @@ fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
     });
     let moved = moved.map(|link| {
         let text = link.escapes.encode(&LinkStyle::Relative.link(folder, &images, link.blob));
-        Edit { span: link.span, text: text.into_bytes() }
+        Edit { span: link.span, text }
     });
     let moved: Vec<Edit> = moved.collect();
     let answers = mem::take(&mut document.answers);

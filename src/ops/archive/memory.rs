@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::catalog::row::{Attempt, Failure};
 use crate::fetch::Reason;
-use crate::ladder::Rung;
 use crate::ladder::schedule::{self, Policy};
+use crate::ladder::{Rung, wayback};
 use crate::ops::archive::now;
 use crate::origin::OriginUrl;
 
@@ -58,7 +58,7 @@ impl Memory {
         retry_after: Option<Duration>,
         policy: Policy<'_>,
     ) {
-        let before = self.attempts[..self.old].iter().rfind(|attempt| is_of(attempt, rung));
+        let before = last_of(&self.attempts[..self.old], rung);
         let tries = before.map_or(0, |attempt| attempt.tries).saturating_add(1);
         let pause = schedule::pause(reason, tries).map(|pause| pause.max(retry_after.unwrap_or_default()));
         let at = now();
@@ -110,8 +110,18 @@ impl Memory {
     }
 
     fn last(&self, rung: &Rung) -> Option<&Attempt> {
-        self.attempts.iter().rfind(|attempt| is_of(attempt, rung))
+        let (old, new) = self.attempts.split_at(self.old);
+        new.iter().rfind(|attempt| is_of(attempt, rung)).or_else(|| last_of(old, rung))
     }
+}
+
+/// The last of earlier runs' attempts that says what `rung` would. Which capture is the nearest depends on a
+/// document's date; that none was of use holds for every date.
+fn last_of<'a>(old: &'a [Attempt], rung: &Rung) -> Option<&'a Attempt> {
+    let origin = wayback::captured(rung.url.as_str());
+    old.iter().rfind(|attempt| {
+        is_of(attempt, rung) || (origin.is_some() && wayback::captured(&attempt.url) == origin)
+    })
 }
 
 fn is_of(attempt: &Attempt, rung: &Rung) -> bool {

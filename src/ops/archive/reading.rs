@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::document::date;
 use crate::document::reference::Reference;
 use crate::document::referrer::Policy;
-use crate::ops::archive::{Options, Report};
+use crate::ops::archive::Report;
 use crate::ops::{Archive, Reader, counts, parallel};
 use crate::origin::OriginUrl;
 use crate::origin::proxy::Layer;
@@ -62,15 +62,13 @@ pub(super) struct Target {
 }
 
 /// What the outcome for an unchanged document depends on besides its bytes.
-pub(super) fn plan_key(reader: &Reader, options: &Options) -> [u8; 8] {
+pub(super) fn plan_key(reader: &Reader, rewrite: bool) -> [u8; 8] {
     let text = format!(
-        "{} {:?} {:?} {:?} {:?} {}",
+        "{} {:?} {:?} {}",
         env!("CARGO_PKG_VERSION"),
-        reader.rules,
-        reader.resolver.scope,
-        reader.resolver.exclude_hosts,
+        reader.rules.fingerprint(),
         reader.resolver.families.fingerprint(),
-        options.rewrite,
+        rewrite,
     );
     Digest::of(text.as_bytes()).as_bytes()[..8].try_into().expect("a digest has 32 bytes")
 }

@@ -96,7 +96,12 @@ fn used(shared: &Shared, before: &Before) -> Result<Vec<OriginKey>> {
     let (mut seen, mut order) = (HashSet::new(), Vec::new());
     for entry in &before.entries {
         for (blob, original) in links(shared, entry, &before.known)? {
-            let of = alias::origins(&shared.reader, &shared.archive, blob.digest, original.as_deref())?;
+            let of = alias::origins(
+                &shared.reader.resolver.families,
+                &shared.archive,
+                blob.digest,
+                original.as_deref(),
+            )?;
             order.extend(of.into_iter().filter(|key| seen.insert(*key)));
         }
     }

@@ -24,10 +24,14 @@ pub(super) enum Meaning {
     Link,
     /// The declarations of a style sheet.
     Style,
+    /// The value of a property that shows images.
+    CssValue,
+    /// A page as text.
+    Page,
     /// The base of all relative URLs.
     Base,
     /// Where the document is published.
-    Page,
+    Address,
     /// A referrer policy for the whole page.
     Referrer,
     Nothing,
@@ -63,6 +67,7 @@ impl Place<'_> {
                 self.lazy(tag, attribute.key)
             }
             key if self.is_html => self.html(tag, key, attribute),
+            Key::CssImage => Meaning::CssValue,
             Key::Href => match tag.element {
                 Element::A => Meaning::Link,
                 Element::Image | Element::SvgFilterImage => Meaning::Image,
@@ -99,11 +104,12 @@ impl Place<'_> {
             }
             (Key::Content, Element::Meta) => self.is_one_of(tag, Key::MetaName, &CARDS),
             (Key::Href, Element::Link) if self.is_one_of(tag, Key::Rel, &["canonical"]) => {
-                return Meaning::Page;
+                return Meaning::Address;
             }
             (Key::Href, Element::Link) => self.is_image_link(tag),
             (Key::Href, Element::A) => return Meaning::Link,
             (Key::Href, Element::Base) => return Meaning::Base,
+            (Key::Srcdoc, Element::Iframe) => return Meaning::Page,
             (Key::Srcset, Element::Img | Element::Image | Element::AmpImage | Element::Source) => {
                 return Meaning::Srcset;
             }
@@ -127,6 +133,16 @@ impl Place<'_> {
             (Key::LazySrc, _) => Meaning::LazyLink,
             _ => Meaning::Nothing,
         }
+    }
+
+    /// Whether a script is JSON-LD: by the essence of its type (MIME Sniffing, section 4.4).
+    pub(super) fn is_json_ld(self, tag: &Tag) -> bool {
+        let mut types = tag.attributes.iter().filter(|attribute| attribute.key == Key::Type);
+        types.any(|attribute| {
+            let value = char_ref::decode(self.bytes, attribute.value);
+            let essence = value.text().split(';').next().unwrap_or_default();
+            essence.trim_ascii().eq_ignore_ascii_case("application/ld+json")
+        })
     }
 
     /// `src` is for the sources of video and sound; some write it in a `picture` all the same.
@@ -211,7 +227,7 @@ const CARDS: [&str; 25] = [
 ];
 
 /// Whether `text` holds a file name extension of an image, as in `/a.jpg`, `/a.JPG!thumb` and `?u=a.png&w=1`.
-pub(super) fn holds_image_extension(text: &str) -> bool {
+pub(in crate::document::extract) fn holds_image_extension(text: &str) -> bool {
     const EXTENSIONS: [&str; 14] = [
         "jpg", "jpeg", "png", "gif", "webp", "avif", "svg", "bmp", "ico", "jxl", "heic", "tif", "tiff",
         "apng",

@@ -162,6 +162,8 @@ pub(super) enum Key {
     As,
     Background,
     Content,
+    /// `cursor` and `mask`: what SVG may say in an attribute instead of a style sheet.
+    CssImage,
     Data,
     Encoding,
     Href,
@@ -175,6 +177,8 @@ pub(super) enum Key {
     ReferrerPolicy,
     Rel,
     Src,
+    /// A page, on `iframe`.
+    Srcdoc,
     Srcset,
     Style,
     Type,
@@ -198,10 +202,11 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 114> = Names::new([
+static ATTRIBUTES: Names<Key, 117> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
+    ("cursor", Key::CssImage),
     ("data", Key::Data),
     ("dynsrc", Key::OldSrc),
     ("encoding", Key::Encoding),
@@ -209,12 +214,14 @@ static ATTRIBUTES: Names<Key, 114> = Names::new([
     ("imagesrcset", Key::ImageSrcset),
     ("itemprop", Key::MetaName),
     ("lowsrc", Key::OldSrc),
+    ("mask", Key::CssImage),
     ("name", Key::MetaName),
     ("poster", Key::Poster),
     ("property", Key::MetaName),
     ("referrerpolicy", Key::ReferrerPolicy),
     ("rel", Key::Rel),
     ("src", Key::Src),
+    ("srcdoc", Key::Srcdoc),
     ("srcset", Key::Srcset),
     ("style", Key::Style),
     ("type", Key::Type),

@@ -60,6 +60,15 @@ fn is_named(tag: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::extract::{Found, Rules, html};
+
+    /// `expected`: what stands in each span.
+    fn check(html: &str, expected: &[&str]) {
+        let mut found = Found::default();
+        html::find(html.as_bytes(), &Rules::default(), &mut found);
+        let raw: Vec<_> = found.references.iter().map(|found| &html[found.span.range()]).collect();
+        assert_eq!(raw, expected, "{html}");
+    }
 
     #[test]
     fn text_ends_at_its_own_end_tag() {
@@ -90,5 +99,66 @@ mod tests {
         check("<script></script>x", "</script>x");
         check("<!-- <script>", "");
         check("-- ></script>", "</script>");
+    }
+
+    #[test]
+    fn text_without_tags() {
+        for (before, after) in [
+            ("<!--", "-->"),
+            ("<!-- -- > --!x", "--!>"),
+            ("<!--->-->", ""),
+            ("<!----!", "-->"),
+            ("<script>", "</script>"),
+            ("<script>'<!-- <script>'</script>", "--></script>"),
+            ("<STYLE>", "</Style\n>"),
+            ("<textarea>", "</textarea/>"),
+            ("<title>", "</title>"),
+            ("<xmp>", "</xmp>"),
+            ("<iframe>", "</iframe>"),
+            ("<noembed>", "</noembed>"),
+            ("<noframes>", "</noframes>"),
+            ("<title></titles>", "</title>"),
+            ("<svg><![CDATA[", "]]></svg>"),
+            ("<math><![CDATA[ > ]]", "]]>"),
+            ("<svg><desc><textarea>", "</textarea>"),
+        ] {
+            let within = if before == "<!--->-->" { "" } else { "<img src=a.png>" };
+            check(&format!("{before}{within}{after}<img src=b.png>"), &["b.png"]);
+        }
+        check("<plaintext><img src=a.png></plaintext><img src=a.png>", &[]);
+        check("<!--<img src=a.png>", &[]);
+        check("<script><img src=a.png>", &[]);
+    }
+
+    #[test]
+    fn text_with_tags() {
+        for (before, after) in [
+            ("<!-->", "-->"),
+            ("<!--->", "-->"),
+            ("<!doctype html '>", "'>"),
+            ("<?php >", "?>"),
+            ("<![CDATA[>", "]]>"),
+            ("</ >", ""),
+            ("<!>", ""),
+            ("<svg><title>", "</title></svg>"),
+            ("<svg><title/><title><svg></svg>", "</title></svg>"),
+            ("<svg><script>", "</script></svg>"),
+            ("<svg><foreignObject><p><![CDATA[>", "</p></foreignObject></svg>"),
+            ("<svg><p><![CDATA[>", ""),
+            ("<svg></p><![CDATA[>", ""),
+            ("<svg></svg><![CDATA[>", ""),
+            ("<svg/><![CDATA[>", ""),
+            ("<math><mi><![CDATA[>", "</mi></math>"),
+            ("<math><annotation-xml encoding='Text/HTML'><![CDATA[>", "</annotation-xml></math>"),
+            ("<template>", "</template>"),
+            ("<noscript>", "</noscript>"),
+            ("<noscript><!--</noscript>", ""),
+            ("<noscript><script></noscript>", ""),
+            ("<noscript><svg></noscript><![CDATA[>", ""),
+            ("<pre><code>", "</code></pre>"),
+        ] {
+            check(&format!("{before}<img src=a.png>{after}<img src=b.png>"), &["a.png", "b.png"]);
+        }
+        check("<math><annotation-xml><![CDATA[<img src=a.png>]]><img src=b.png>", &["b.png"]);
     }
 }

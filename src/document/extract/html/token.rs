@@ -51,6 +51,16 @@ pub(super) struct Attribute {
 }
 
 impl Tag {
+    fn new() -> Self {
+        let name = Span::new(0, 0);
+        Self { element: Element::Other, name, is_self_closing: false, attributes: Vec::new(), seen: 0 }
+    }
+
+    /// A tag that was read by the rules of XML, without its attributes.
+    pub(super) fn of_xml(element: Element) -> Self {
+        Self { element, ..Self::new() }
+    }
+
     /// Whether it says that its content is HTML, as `annotation-xml` may.
     pub(super) fn says_html(&self, bytes: &[u8]) -> bool {
         self.attributes.iter().filter(|attribute| attribute.key == Key::Encoding).any(|attribute| {
@@ -64,14 +74,7 @@ impl Tag {
 
 impl<'a> Tokens<'a> {
     pub(super) fn new(bytes: &'a [u8], piece: Span, rules: &'a Rules) -> Self {
-        let tag = Tag {
-            element: Element::Other,
-            name: Span::new(0, 0),
-            is_self_closing: false,
-            attributes: Vec::new(),
-            seen: 0,
-        };
-        Self { text: &bytes[..piece.end()], rules, at: piece.start(), tag }
+        Self { text: &bytes[..piece.end()], rules, at: piece.start(), tag: Tag::new() }
     }
 
     /// The text, from the document's first byte on.
@@ -184,7 +187,7 @@ impl<'a> Tokens<'a> {
     fn keep(&mut self, name: Span, value: Span) {
         let bytes = &self.text[name.range()];
         let known = Key::named(bytes);
-        let is_users = self.rules.attributes.iter().any(|users| bytes.eq_ignore_ascii_case(users.as_bytes()));
+        let is_users = self.is_users(bytes);
         let (key, is_repeated) = match known {
             Some((number, key)) => (key, self.tag.seen >> number & 1 == 1),
             None if is_users => {
@@ -199,6 +202,17 @@ impl<'a> Tokens<'a> {
             self.tag.seen |= 1 << number;
         }
         self.tag.attributes.push(Attribute { key, name, value, is_users });
+    }
+
+    /// Whether the user says that `attribute` of this tag holds an image.
+    fn is_users(&self, attribute: &[u8]) -> bool {
+        let Rules { attributes, elements, .. } = self.rules;
+        let element = &self.text[self.tag.name.range()];
+        attributes.iter().any(|users| attribute.eq_ignore_ascii_case(users.as_bytes()))
+            || elements.iter().any(|users| {
+                attribute.eq_ignore_ascii_case(users.attribute.as_bytes())
+                    && element.eq_ignore_ascii_case(users.element.as_bytes())
+            })
     }
 
     fn is_same(&self, other: &Attribute, name: &[u8]) -> bool {
@@ -269,4 +283,48 @@ static ENDS: [u8; 256] = {
 /// HTML's ASCII white space.
 pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::document::extract::html::find;
+    use crate::document::extract::{ElementAttribute, Found, Rules};
+
+    #[test]
+    fn attributes_of_one_element() {
+        let pair = |element: &str, attribute: &str| ElementAttribute {
+            element: element.to_owned(),
+            attribute: attribute.to_owned(),
+        };
+        let elements = vec![pair("x-photo", "full"), pair("P", "Big-SrcSet"), pair("iframe", "src")];
+        let rules = Rules { elements, ..Rules::default() };
+        let check = |html: &str, expected: &[&str]| {
+            let mut found = Found::default();
+            find(html.as_bytes(), &rules, &mut found);
+            let raw: Vec<_> = found.references.iter().map(|found| &html[found.span.range()]).collect();
+            assert_eq!(raw, expected, "{html}");
+        };
+        check("<x-photo full='//h/a?b&amp;c'></x-photo>", &["//h/a?b&amp;c"]);
+        check(
+            "<X-Photo FULL=//h/a full=//h/b><p big-srcset='//h/c 1x, //h/d 2x'>",
+            &["//h/a", "//h/c", "//h/d"],
+        );
+        check("<x-photo style='background:url(a)' full=\"url('//h/b')\">", &["a", "//h/b"]);
+        check("<iframe src=//h/a.png></iframe><embed src=//h/b>", &["//h/a.png"]);
+        check("<svg><x-photo full=//h/a /></svg>", &["//h/a"]);
+        for html in [
+            "<photo full=//h/a>",
+            "<x-photos full=//h/a>",
+            "<x-photo fuller=//h/a>",
+            "<x-photo data-full=//h/a>",
+            "<x-photo full=yes>",
+            "<x-photo full>",
+            "<div full=//h/a big-srcset='//h/b 1x'>",
+            "</x-photo full=//h/a>",
+            "<!-- <x-photo full=//h/a> -->",
+            "<script><x-photo full=//h/a></script>",
+        ] {
+            check(html, &[]);
+        }
+    }
 }
