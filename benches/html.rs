@@ -6,6 +6,7 @@ use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use imgkeep::document::DocumentKind;
+use imgkeep::document::extract::prefilter::may_name_image;
 use imgkeep::document::extract::{self, Rules};
 
 const MIB: usize = 1 << 20;
@@ -42,6 +43,13 @@ fn finding(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("text", |bencher| {
         bencher.iter(|| black_box(extract::find(text.as_bytes(), DocumentKind::Html, &rules)));
+    });
+    // what names nothing is passed by at the cost of looking for one string in it
+    group.bench_function("prefilter", |bencher| {
+        bencher.iter(|| assert!(!may_name_image(black_box(text.as_bytes()))));
+    });
+    group.bench_function("memmem", |bencher| {
+        bencher.iter(|| assert!(memchr::memmem::find(black_box(text.as_bytes()), b"http").is_none()));
     });
     let css = ".a > b:hover { color: #fff; margin: 0 1px 2em; background: url(a.png) no-repeat }\n"
         .repeat(MIB / 84);

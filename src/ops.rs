@@ -11,6 +11,7 @@ use crate::catalog::Catalog;
 use crate::catalog::row::Counts;
 use crate::crawl::{self, Entry, Skip};
 use crate::document::extract;
+use crate::document::extract::prefilter::may_name_image;
 use crate::ops::rules::Rulebook;
 use crate::resolve::{Resolved, Resolver};
 use crate::rewrite::link::{self, LinkStyle};
@@ -84,8 +85,12 @@ impl Reader {
         bytes: &[u8],
         known: &dyn Fn(BlobName) -> bool,
     ) -> Result<Resolved, Skip> {
+        let kind = entry.kind_of(bytes)?;
+        if !may_name_image(bytes) {
+            return Ok(Resolved::default());
+        }
         let rules = self.rules.of(entry);
-        let found = extract::find(bytes, entry.kind_of(bytes)?, &rules.found);
+        let found = extract::find(bytes, kind, &rules.found);
         let ours = |text: &str, blob| match &self.link {
             LinkStyle::Prefix(prefix) if text.starts_with(prefix.as_str()) => true,
             _ => known(blob),

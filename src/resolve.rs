@@ -2,6 +2,8 @@
 //!
 //! Pure. Brings together what `document` finds and what `origin` knows, and asks nobody.
 
+use std::collections::HashSet;
+
 use url::Url;
 
 use crate::blob::BlobName;
@@ -130,6 +132,7 @@ impl Resolver {
                 Named::Nothing => {}
             }
         }
+        let mut links = Vec::new();
         for mut link in found.links {
             let text = std::mem::take(&mut link.url);
             match self.name(link, &text, base.as_ref(), ours) {
@@ -137,12 +140,15 @@ impl Resolver {
                 Named::Remote(mut remote) => {
                     remote.link = true;
                     remote.wanted = wanted.wants(&remote);
-                    if leads_to_image(&remote, &resolved.remote) {
-                        resolved.remote.push(remote);
-                    }
+                    links.push(remote);
                 }
                 Named::Nothing => {}
             }
+        }
+        if !links.is_empty() {
+            let shown: HashSet<&OriginUrl> = resolved.remote.iter().map(|remote| &remote.origin).collect();
+            links.retain(|link| names_image(&link.origin) || shown.contains(&link.origin));
+            resolved.remote.append(&mut links);
         }
         resolved.remote.sort_by_key(|remote| remote.reference.span);
         resolved
@@ -210,12 +216,10 @@ enum Named {
     Nothing,
 }
 
-/// Whether a link's target is an image: by its name, or because the document shows it.
-fn leads_to_image(link: &Remote, shown: &[Remote]) -> bool {
-    let path = link.origin.path();
-    let extension = path.rsplit('/').next().and_then(|file| file.rsplit_once('.'));
+/// Whether a link's target is an image by its name.
+fn names_image(origin: &OriginUrl) -> bool {
+    let extension = origin.path().rsplit('/').next().and_then(|file| file.rsplit_once('.'));
     extension.is_some_and(|(_, extension)| is_image_extension(extension))
-        || shown.iter().any(|remote| !remote.link && remote.origin == link.origin)
 }
 
 fn is_image_extension(extension: &str) -> bool {

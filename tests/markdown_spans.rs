@@ -5,6 +5,8 @@ use std::fs;
 use imgkeep::document::DocumentKind;
 use imgkeep::document::extract::{self, Found, Rules};
 use imgkeep::document::reference::{Reference, ReferenceKind};
+use imgkeep::origin::proxy::Families;
+use imgkeep::resolve::{Resolver, Wanted};
 use proptest::prelude::*;
 
 fn find(document: &[u8]) -> Found {
@@ -129,8 +131,32 @@ fn links_to_images() {
     };
     check("[a](/1.png) [b](/page) [c](/x.JPG?w=1) [d](/x.pngs)", &["/1.png", "/x.JPG?w=1"]);
     check("[![a](/thumb.png)](/full.png)", &["/full.png"]);
+    check(
+        "[a](https://a.example/b) [b](//a.example) [c](mailto:a@b.example) [d](#x.png) [e][f]\n\n[f]: HTTP://a",
+        &["https://a.example/b", "//a.example", "HTTP://a"],
+    );
     check("<https://a.example/1.png> https://a.example/2.png", &[]);
     check("![see [a](/1.png)](/2.png)", &[]);
+}
+
+/// A link to what the document shows is one to an image, whatever the URL says, as in HTML.
+#[test]
+fn links_to_what_is_shown() {
+    let resolver = Resolver { families: Families::builtin() };
+    let links = |document: &str, kind| {
+        let found = extract::find(document.as_bytes(), kind, &Rules::default());
+        let links = resolver
+            .resolve(found, &Wanted::default(), &|_, _| true)
+            .remote
+            .into_iter()
+            .filter(|remote| remote.link);
+        links.map(|link| document[link.reference.span.range()].to_owned()).collect::<Vec<_>>()
+    };
+    let proxied = "https://cors.zfour.workers.dev/?http://h/o";
+    let markdown = format!("[![a]({proxied})](http://h/o) [b](http://h/p) [c][d]\n\n[d]: http://h/q.png");
+    assert_eq!(links(&markdown, DocumentKind::Markdown), ["http://h/o", "http://h/q.png"]);
+    let html = format!("<a href='http://h/o'><img src='{proxied}'></a><a href='http://h/p'>");
+    assert_eq!(links(&html, DocumentKind::Html), ["http://h/o"]);
 }
 
 #[test]
@@ -146,6 +172,72 @@ fn what_only_looks_like_an_image() {
     check("![a]({{ site.url }}/x.png) ![b](data:image/png;base64,AA==) ![c](#x) ![d](/${x}.png)", &[]);
     check("{% asset_img x.png %} {{ x }} ![b](/1.png)", &["/1.png"]);
     check("![a] (/x.png) !\\[b](/x.png) !(/x.png)", &[]);
+}
+
+#[test]
+fn tags_of_site_generators() {
+    check("{% img http://h/a_b_c/*x*.png %} *y* ![b](/1.png)", &["http://h/a_b_c/*x*.png", "/1.png"]);
+    check("a {% img left http://h/a`b.png %} ` ![b](/1.png)", &["http://h/a`b.png", "/1.png"]);
+    check("- {{< figure src=\"//h/a.png\" >}}\n- {% image //h/b.png %}\n", &["//h/a.png", "//h/b.png"]);
+    check(
+        "{{< figure\n    src=`//h/a.png`\n    link=\"//h/b\"\n>}}\n\n![b](/1.png)",
+        &["//h/a.png", "/1.png"],
+    );
+    check(
+        "[{% img //h/a.png %}](//h/page) ![{% img //h/b.png %}](/1.png)",
+        &["//h/a.png", "//h/b.png", "/1.png"],
+    );
+    check("<p>{% img //h/a.png %}</p>\n<img src='/1.png'>", &["//h/a.png", "/1.png"]);
+    check("{% fancybox %}\n![a](/1.png)\n{% endfancybox %}\n", &["/1.png"]);
+    check(
+        "{% raw %}![a](/1.png) {% img //h/x.png %}{% endraw %} {% img //h/a.png %}",
+        &["/1.png", "//h/a.png"],
+    );
+    check("---\ncover: /1.png\n---\n{% img //h/a.png %}", &["/1.png", "//h/a.png"]);
+    let check = |document: &[u8], expected: &[&str]| {
+        let found = find(document);
+        let urls: Vec<_> = found.references.iter().map(|reference| reference.url.as_str()).collect();
+        assert_eq!(urls, expected, "{}", document.escape_ascii());
+    };
+    check(b"\xcd\xbc\xc6\xac\x81\x7b% {% img //h/\xb2\xe2.png '\x81\x7d\x81\x7b' %}", &["//h/%B2%E2.png"]);
+    let found = find(b"{{< figure src=\"/a/b\" link=\"//h/full\" >}}");
+    assert_eq!(found.references[0].kind, ReferenceKind::TemplateTag);
+    assert_eq!(found.links[0].url, "//h/full");
+}
+
+#[test]
+fn tags_that_are_shown_or_hidden() {
+    for text in [
+        "`{% img //h/x.png %}` ``{{< img src=`//h/x.png` >}}``",
+        "```\n{% img //h/x.png %}\n```",
+        "    {% img //h/x.png %}",
+        "<pre>{% img //h/x.png %}</pre>",
+        "<code>{% img //h/x.png %}</code>",
+        "<!-- {% img //h/x.png %} -->",
+        "a <!-- {% img //h/x.png %} --> b",
+        "<script>\n'{% img //h/x.png %}'\n</script>",
+        "<!-- {% img //h/x.png %}",
+        "{% raw %}{% img //h/x.png %}{% endraw %}",
+        "{% codeblock %}\n![a](/x.png) <img src='/x.png'> {% img //h/x.png %}\n{% endcodeblock %}",
+        "<div>\n{% highlight html %}\n<img src='/x.png'>\n{% endhighlight %}\n</div>",
+        "{{< highlight html >}}\n<!-- ```\n{{< /highlight >}}",
+        "{% comment %} ![a](/x.png) {% endcomment %}",
+    ] {
+        check(text, &[]);
+        check(
+            &format!("{text}\n\n{{% img //h/a.png %}}\n\n![a](/1.png)"),
+            match text {
+                "<!-- {% img //h/x.png %}" => &[],
+                _ => &["//h/a.png", "/1.png"],
+            },
+        );
+    }
+    // What begins in code begins nothing.
+    check(
+        "`{% codeblock %}` ![a](/1.png) `{% endcodeblock %}` {% img //h/a.png %}",
+        &["/1.png", "//h/a.png"],
+    );
+    check("`{% img` ![a](/1.png) `%}`", &["/1.png"]);
 }
 
 /// Second bytes of GBK, Big5 and Shift_JIS characters that look like `\`, `[`, `]`, `` ` `` and `|`.
@@ -172,6 +264,13 @@ fn front_matter_and_body() {
     check("+++\nimages = ['/1.png']\n+++\n![a](/2.png)\n", &["/1.png", "/2.png"]);
     check("{\"image\": \"/1.png\"}\n\n![a](/2.png)\n", &["/1.png", "/2.png"]);
     check("---\ncover: /1.png\n\n![a](/2.png)\n", &["/2.png"]);
+    check("title: x\ncover: /1.png\n---\n![a](/2.png)\n", &["/1.png", "/2.png"]);
+    check("title: x\ncover: >-\n  https://h/1\nog.image: //h/2\n---\n", &["https://h/1", "//h/2"]);
+    check("\"title\": \"x\",\n\"cover\": \"/1.png\"\n;;;\n![a](/2.png)\n", &["/1.png", "/2.png"]);
+    check("Cover: /x.png\n---\n\n![a](/2.png)\n", &["/2.png"]);
+    // Markdown and HTML in a value are not read; the key would have to name an image.
+    check("---\nexcerpt: '![a](/x.png) <img src=/x.png>'\ncover: '![a](/x.png)'\n---\n", &[]);
+    check("---\na: {b: [{c: {cover: [/1.png, {src: /2.png}]}}]}\n---\n", &["/1.png", "/2.png"]);
     check("---\n![a](/1.png)\n\n---\n\n![a](/2.png)\n", &["/1.png", "/2.png"]);
 }
 

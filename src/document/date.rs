@@ -65,7 +65,7 @@ fn in_path(path: &str) -> Option<Timestamp> {
     let starts = path.char_indices().filter(|&(at, char)| {
         char.is_ascii_digit() && !path[..at].ends_with(|before: char| before.is_ascii_alphanumeric())
     });
-    let dates = starts.filter_map(|(at, _)| {
+    let mut dates = starts.filter_map(|(at, _)| {
         let mut numbers = Numbers(&path[at..]);
         let (year, digits) = numbers.next()?;
         if digits == 8 {
@@ -75,7 +75,7 @@ fn in_path(path: &str) -> Option<Timestamp> {
         let day = numbers.close(true).map_or(1, |(day, _)| day);
         date(year, month, day).or_else(|| date(year, month, 1))
     });
-    dates.last().map(|date| instant(date, Time::midnight(), None))
+    dates.next_back().map(|date| instant(date, Time::midnight(), None))
 }
 
 /// A date, perhaps with a time and an offset, in any of the usual spellings; also seconds or milliseconds

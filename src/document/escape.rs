@@ -18,6 +18,8 @@ pub enum Escape {
     Css,
     /// A Markdown link destination, in angle brackets or bare: backslash escapes and character references.
     Markdown,
+    /// An argument of a site generator's tag, in quotes of any kind or bare. There are no escapes.
+    TemplateTag,
     /// A plain (unquoted) YAML scalar.
     YamlPlain,
     /// A YAML scalar in single quotes.
@@ -141,6 +143,14 @@ impl Escape {
                 '&' => out.push_str("&amp;"),
                 _ => out.push(char),
             },
+            Self::TemplateTag => match char {
+                '"' | '\'' | '`' | '{' | '}' | '<' | '>' | ',' | '|' | '\\' => percent(char, out),
+                // what stands before it would be the argument's name
+                '=' if out.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) => {
+                    percent(char, out);
+                }
+                _ => out.push(char),
+            },
             Self::YamlPlain => match char {
                 '"' | '\'' | '#' | '{' | '}' | '[' | ']' | ',' | '|' | '>' | '*' | '!' | '`' | '\\' => {
                     percent(char, out);
@@ -188,6 +198,7 @@ mod tests {
             Escape::Srcset,
             Escape::Css,
             Escape::Markdown,
+            Escape::TemplateTag,
             Escape::YamlPlain,
             Escape::YamlSingle,
             Escape::YamlDouble,

@@ -15,6 +15,7 @@ pub mod json_feed;
 mod json_ld;
 pub mod markdown;
 mod nested;
+pub mod prefilter;
 pub mod srcset;
 pub mod xml;
 

@@ -38,6 +38,8 @@ pub enum ReferenceKind {
     MarkdownImage,
     /// The destination of a Markdown reference definition that an image uses.
     MarkdownDefinition,
+    /// An argument of a site generator's tag: `{% img … %}`, `{{< figure … >}}`.
+    TemplateTag,
     /// A scalar of YAML front matter.
     YamlScalar,
     /// A string of TOML front matter.
@@ -58,6 +60,7 @@ impl ReferenceKind {
             Self::CssUrl => "css_url",
             Self::MarkdownImage => "markdown_image",
             Self::MarkdownDefinition => "markdown_definition",
+            Self::TemplateTag => "template_tag",
             Self::YamlScalar => "yaml_scalar",
             Self::TomlString => "toml_string",
             Self::JsonString => "json_string",

@@ -79,7 +79,7 @@ impl Decoder {
         }
         if let Self::Brotli(decoder) = self {
             decoder.get_mut().room = room;
-            decoder.write_all(coded).map_err(too_large_or_broken)?;
+            decoder.write_all(coded).map_err(|error| too_large_or(error, Fault::Broken))?;
             return Ok(std::mem::take(&mut decoder.get_mut().bytes));
         }
         for piece in coded.chunks(PIECE) {
@@ -100,7 +100,8 @@ impl Decoder {
             Self::Raw(decoder) => decoder.try_finish(),
             Self::Brotli(decoder) => {
                 decoder.get_mut().room = room;
-                decoder.close().map_err(too_large_or_broken)?;
+                let cut = |_| Fault::Broken(io::ErrorKind::UnexpectedEof.into());
+                decoder.close().map_err(|error| too_large_or(error, cut))?;
                 return Ok(std::mem::take(&mut decoder.get_mut().bytes));
             }
         };
@@ -129,15 +130,8 @@ impl Decoder {
     }
 }
 
-fn too_large_or_broken(error: io::Error) -> Fault {
-    match error.kind() {
-        io::ErrorKind::StorageFull => Fault::TooLarge,
-        // a stream that ends early is told in this way
-        io::ErrorKind::InvalidData | io::ErrorKind::WriteZero | io::ErrorKind::UnexpectedEof => {
-            Fault::Broken(io::ErrorKind::UnexpectedEof.into())
-        }
-        _ => Fault::Broken(error),
-    }
+fn too_large_or(error: io::Error, other: impl Fn(io::Error) -> Fault) -> Fault {
+    if error.kind() == io::ErrorKind::StorageFull { Fault::TooLarge } else { other(error) }
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ mod ladder;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod scan;

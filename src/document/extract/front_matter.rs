@@ -1,6 +1,7 @@
 //! References in front matter: the YAML, TOML or JSON that a post starts with.
 //!
-//! It may follow a byte order mark and blank lines, and counts only if it is closed. Whether a scalar is a
+//! It may follow a byte order mark and blank lines, and counts only if it is closed; Hexo's may lack its first
+//! line. Whether a scalar is a
 //! reference is told by its key (`keys`); how it is written, by its grammar.
 
 use crate::document::extract::{Found, Rules};
@@ -70,8 +71,42 @@ impl Block {
             }
             b'+' => Self::fenced(bytes, at, Syntax::Toml),
             b';' => Self::fenced(bytes, at, Syntax::Json),
-            _ => Self::bare_json(bytes, at),
+            b'{' | b' ' | b'\t' => Self::bare_json(bytes, at),
+            _ => Self::unopened(bytes, at),
         }
+    }
+
+    /// Up to a line of three or more dashes (YAML) or semicolons (JSON), nothing before it: Hexo takes that
+    /// too. In other Markdown the last line and the dashes are a heading, so each line has to look like YAML
+    /// and like nothing else, and one key must be of those that nearly every post has.
+    fn unopened(bytes: &[u8], at: usize) -> Option<Self> {
+        let (syntax, sign) = match bytes[at] {
+            b'"' => (Syntax::Json, b';'),
+            byte if byte.is_ascii_alphabetic() => (Syntax::Yaml, b'-'),
+            _ => return None,
+        };
+        let mut is_post = false;
+        let mut line = Line::at(bytes, at)?;
+        loop {
+            let text = line.text.trim_ascii_end();
+            if text.len() >= 3 && text.iter().all(|&byte| byte == sign) {
+                break;
+            }
+            if syntax == Syntax::Yaml {
+                is_post |= yaml_line(text)?.is_some_and(|key| {
+                    ["title", "date", "layout", "tags", "categories"]
+                        .iter()
+                        .any(|known| known.as_bytes() == key)
+                });
+            }
+            line = Line::at(bytes, line.next)?;
+        }
+        let text = Span::new(at, line.start);
+        let is_whole = match syntax {
+            Syntax::Yaml => is_post,
+            Syntax::Toml | Syntax::Json => json::are_members(&bytes[text.range()]),
+        };
+        is_whole.then_some(Self { syntax, text, body: line.next })
     }
 
     /// Between two lines of three or more of one sign, as many of it at the end as at the start. YAML may
@@ -128,6 +163,25 @@ fn starts_with_a_key(bytes: &[u8], text: Span) -> bool {
         }
     }
     true
+}
+
+/// The key that a line starts with, if it starts with one, of YAML that cannot be Markdown: an item of a list
+/// and what is indented have none. `None` for any other line.
+fn yaml_line(line: &[u8]) -> Option<Option<&[u8]>> {
+    let is_markup = |byte: &u8| b"<[`*".contains(byte);
+    let name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'-' | b'.');
+    let len = line.iter().take_while(name).count();
+    match (&line[..len], &line[len..]) {
+        ([] | [b'-'], [b' ', rest @ ..]) => {
+            (!rest.contains(&b'<') && !rest.windows(2).any(|pair| pair == b"](")).then_some(None)
+        }
+        ([_, ..], [b':']) => Some(Some(&line[..len])),
+        (key @ [_, ..], [b':', b' ', rest @ ..]) => {
+            let is_list = rest.first() == Some(&b'[') && rest.last() == Some(&b']');
+            (is_list || !rest.iter().any(is_markup)).then_some(Some(key))
+        }
+        _ => None,
+    }
 }
 
 /// A line without its end: LF, CRLF or a lone CR.
@@ -195,6 +249,33 @@ mod tests {
         check("{\"a\": {}} body", None);
         check("{\"a\": {}", None);
         check("{% if a %}", None);
+        check(
+            "title: x\ntags:\n- a\n  - b: c\n---\nbody",
+            Some((Syntax::Yaml, "title: x\ntags:\n- a\n  - b: c\n", "body")),
+        );
+        check(
+            "\nlayout: a\r\ntags: [a, b]\r\n-----\r\n",
+            Some((Syntax::Yaml, "layout: a\r\ntags: [a, b]\r\n", "")),
+        );
+        check(
+            "\"a\": [1],\n\"b\": \"c\"\n;;;\nbody",
+            Some((Syntax::Json, "\"a\": [1],\n\"b\": \"c\"\n", "body")),
+        );
+        for prose in [
+            "Note: a heading\n---\n",
+            "title: x\n\ntext\n---\n",
+            "title: x\n# Heading\n---\n",
+            "title: ![a](b.png)\n---\n",
+            "title: x\n- ![a](b.png)\n---\n",
+            "title: x\n  <img src='b.png'>\n---\n",
+            "title: x\nprose\n---\n",
+            "title: x\n",
+            "title:x\n---\n",
+            "\"a\" he said\n;;;\n",
+            "\"a\": b\n;;;\n",
+        ] {
+            check(prose, None);
+        }
         check("", None);
         check("\n\n", None);
     }

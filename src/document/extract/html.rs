@@ -1,6 +1,6 @@
 //! References in HTML, the WHATWG way: whatever the bytes, a browser makes a page of them.
 //!
-//! The tokenizer is our own, over memchr. lol_html reads the same tags and attributes (`tests/html_spans.rs`
+//! The tokenizer is our own, over memchr. lol_html reads the same tags and attributes (`tests/html_spans`
 //! holds the two against each other, on real pages and on random markup) but at a third of the speed or
 //! less when it has to look at every attribute, and it takes `noscript` for text.
 //!
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::document::decoded::Decoded;
 use crate::document::escape::{Escape, Escapes};
-use crate::document::extract::{Found, Rules, css, json_ld, nested, srcset};
+use crate::document::extract::{Found, Rules, candidate, css, json_ld, nested, srcset};
 use crate::document::reference::ReferenceKind;
 use crate::document::referrer::Policy;
 use crate::document::span::Span;
@@ -31,9 +31,8 @@ mod token;
 
 /// Finds what a whole document refers to.
 ///
-/// `found.links` gets every `a href` that may lead to an image: an absolute URL, or a relative one that
-/// holds the extension of an image. A link to an image often shows it only once it is unwrapped. There is
-/// also what a script will load (`data-src`) into an element that is no image, unless its extension tells.
+/// `found.links` gets every `a href` that may lead to an image, and what a script will load (`data-src`)
+/// into an element that is no image, unless its extension tells.
 pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) {
     find_page(bytes, 0, rules, found);
 }
@@ -186,10 +185,10 @@ impl<'a> Finder<'a> {
                 css::find_in_value(value, Escapes::of(Escape::Css).inside(Escape::Html), self.found);
             }
             Meaning::Lazy if meaning::is_like_url(text) => self.image(value, 0..text.len()),
-            Meaning::LazyLink if meaning::is_like_url(text) && meaning::holds_image_extension(text) => {
+            Meaning::LazyLink if meaning::is_like_url(text) && candidate::names_image(text) => {
                 self.image(value, 0..text.len());
             }
-            Meaning::LazyLink | Meaning::Link if meaning::may_lead_to_image(text) => {
+            Meaning::LazyLink | Meaning::Link if candidate::may_lead_to_image(text) => {
                 let escapes = Escapes::of(Escape::Html);
                 let link = value.reference(0..text.len(), ReferenceKind::HtmlAttribute, escapes);
                 self.found.links.extend(link);

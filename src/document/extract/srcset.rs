@@ -172,12 +172,26 @@ mod tests {
         }
         let invalid = "foo|foo foo|foo 1x|foo 1x foo|foo 1w|foo 1w foo|1x 1x|1w 1w|1w 1x|1x 1w|1h 1h|1h 1x\
             |1h 1w 1x|1x 1w 1h|1h|1h foo|foo 1h|0w|-1w|1w -1w|1.0w|1w 1.0w|1e0w|1w 1e0w|1www|1w 1www\
-            |+1w|1w +1w|1W|1w 1W|Infinityw|1w Infinityw|NaNw|1w NaNw|0x1w|0X1w|1\u{1}w|1\u{a0}w\
-            |1\u{2003}w|\u{a0}1w|\u{feff}1w|1x -0x|-1x|1x -1x|-x|.x|-.x|1.x|1x 1.5e1x|1x 1e1.5x\
-            |1x 1.0x|+1x|1X|Infinityx|NaNx|0x1x|0X1x|1\u{1}x|x|w|h|1w 0h|1w -1h|1w 1.0h|1w 1e0h\
-            |1w 1hhh|1w +1h|1w 1H|1w Infinityh|1w NaNh|0x1h|1w 1\u{1}h|1w \u{a0}1h|-.5x|é";
+            |+1w|1w +1w|1W|1w 1W|Infinityw|1w Infinityw|NaNw|1w NaNw|0x1w|0X1w|1x -0x|-1x|1x -1x|-x|.x|-.x|1.x|1x 1.5e1x|1x 1e1.5x\
+            |1x 1.0x|+1x|1X|Infinityx|NaNx|0x1x|0X1x|-.x|1x 1x|x|w|h|1w 0h|1w -1h|1w 1.0h|1w 1e0h\
+            |1w 1hhh|1w +1h|1w 1H|1w Infinityh|1w NaNh|0x1h|0X1h|-.5x|é";
         for descriptors in invalid.split('|') {
             check(&format!("a {descriptors}, b"), &["b"]);
+        }
+    }
+
+    /// White space elsewhere is no part of a descriptor's number, on either side of it.
+    #[test]
+    fn other_white_space() {
+        for space in "\u{1}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\u{2007}\u{2008}\u{2009}\
+            \u{200a}\u{200c}\u{200d}\u{202f}\u{205f}\u{3000}\u{feff}"
+            .chars()
+        {
+            for unit in ["w", "x", "h"] {
+                let wide = if unit == "h" { "1w " } else { "" };
+                check(&format!("a {wide}1{space}{unit}, b"), &["b"]);
+                check(&format!("a {wide}{space}1{unit}, b"), &["b"]);
+            }
         }
     }
 }

@@ -147,30 +147,18 @@ impl Loop {
                 continue;
             }
             let hints = Hints { wrappers: target.wrappers.clone(), policy: target.policy, ..hints.clone() };
-            match self.failed.get(&target.key).map(|index| &self.report.failures[*index].failure) {
-                // Who was asked for another document need not be asked again; but perhaps this one knows more.
-                Some(failure) if asking::knows_nobody_else(target, failure) => {
-                    asked.remove(&target.key);
-                    continue;
-                }
-                Some(failure) => jobs.push(self.climb.asking.job(
-                    &self.shared,
-                    target,
-                    !shown.contains(&target.key),
-                    &hints,
-                    Some(failure.clone()),
-                )),
-                None => {
-                    let failure = self.shared.archive.catalog.failure(target.key)?;
-                    jobs.push(self.climb.asking.job(
-                        &self.shared,
-                        target,
-                        !shown.contains(&target.key),
-                        &hints,
-                        failure,
-                    ));
-                }
+            let known = self.failed.get(&target.key).map(|index| &self.report.failures[*index].failure);
+            // Who was asked for another document need not be asked again; but perhaps this one knows more.
+            if known.is_some_and(|failure| asking::knows_nobody_else(target, failure)) {
+                asked.remove(&target.key);
+                continue;
             }
+            let failure = match known {
+                Some(failure) => Some(failure.clone()),
+                None => self.shared.archive.catalog.failure(target.key)?,
+            };
+            let is_link = !shown.contains(&target.key);
+            jobs.push(self.climb.asking.job(&self.shared, target, is_link, &hints, failure));
             self.pending.insert(target.key, vec![id]);
         }
         self.references += read.targets.len();

@@ -49,6 +49,13 @@ fn leave_member(open: &[(Event, usize)], walk: &mut Walk<'_>) {
     }
 }
 
+/// Whether `text` is nothing but members of an object.
+pub(super) fn are_members(text: &[u8]) -> bool {
+    let mut reader = Reader::members(text, 0);
+    let is_bad = |event| matches!(event, Err(json::Error::Unexpected { .. }));
+    !reader.any(is_bad) && text[reader.offset().min(text.len())..].trim_ascii().is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::keys::UserKeys;

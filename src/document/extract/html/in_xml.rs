@@ -11,8 +11,6 @@ use crate::document::extract::{Found, Rules};
 use crate::document::referrer::Policy;
 use crate::document::span::Span;
 
-pub(in crate::document::extract) use super::meaning::holds_image_extension;
-
 /// An element of XHTML or SVG.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::document::extract) struct Known {

@@ -1,10 +1,9 @@
 //! What an attribute is for, on its element and in its place.
 
-use memchr::memchr_iter;
-
 use super::char_ref;
 use super::names::{Element, Key};
 use super::token::{Attribute, Tag};
+use crate::document::extract::candidate::names_image;
 use crate::document::referrer::Policy;
 
 /// What the value of an attribute is.
@@ -159,7 +158,7 @@ impl Place<'_> {
         let is_typed = self.words(tag, Key::Type, |word| word.starts_with("image/"));
         let url = char_ref::decode(self.bytes, attribute.value);
         let path = url.text().split(['?', '#']).next().unwrap_or_default();
-        is_typed || holds_image_extension(path)
+        is_typed || names_image(path)
     }
 
     fn is_image_link(self, tag: &Tag) -> bool {
@@ -226,51 +225,11 @@ const CARDS: [&str; 25] = [
     "msapplication-wide310x150logo",
 ];
 
-/// Whether `text` holds a file name extension of an image, as in `/a.jpg`, `/a.JPG!thumb` and `?u=a.png&w=1`.
-pub(in crate::document::extract) fn holds_image_extension(text: &str) -> bool {
-    const EXTENSIONS: [&str; 14] = [
-        "jpg", "jpeg", "png", "gif", "webp", "avif", "svg", "bmp", "ico", "jxl", "heic", "tif", "tiff",
-        "apng",
-    ];
-    let bytes = text.as_bytes();
-    memchr_iter(b'.', bytes).any(|dot| {
-        let rest = &bytes[dot + 1..];
-        let len = rest.iter().take(6).take_while(|byte| byte.is_ascii_alphanumeric()).count();
-        EXTENSIONS.iter().any(|extension| rest[..len].eq_ignore_ascii_case(extension.as_bytes()))
-    })
-}
-
 /// Scripts keep all kinds of things in attributes: colours, numbers, JSON. A URL is one word with a slash
 /// or an extension.
 pub(super) fn is_like_url(text: &str) -> bool {
     let text = text.trim_ascii();
     !text.starts_with(['{', '[', '<'])
         && !text.bytes().any(|byte| byte.is_ascii_whitespace())
-        && (text.contains('/') || holds_image_extension(text))
-}
-
-/// Whether a link may lead to an image: it is absolute, or holds the extension of one.
-pub(super) fn may_lead_to_image(url: &str) -> bool {
-    let url = url.trim_ascii_start();
-    let starts_with = |start: &str| {
-        url.as_bytes().get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start.as_bytes()))
-    };
-    ["//", "http://", "https://"].into_iter().any(starts_with) || holds_image_extension(url)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn image_extensions() {
-        let check = |text: &str, expected: bool| assert_eq!(holds_image_extension(text), expected, "{text}");
-        for text in ["a.jpg", "/A.JPEG", "a.png?x", "?u=a.webp&w=1", "a.tif", "a.tiff/", "a.b.svg", "a.gif!x"]
-        {
-            check(text, true);
-        }
-        for text in ["", "jpg", "a.jpgs", "a.html", "pngs.example", ".", "a.tifff", "a.mp4", "/jpeg"] {
-            check(text, false);
-        }
-    }
+        && (text.contains('/') || names_image(text))
 }

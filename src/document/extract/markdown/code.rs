@@ -1,4 +1,5 @@
-//! `<pre>` and `<code>` elements among the raw HTML of a body: what they hold is shown, not meant.
+//! `<pre>` and `<code>` elements among the raw HTML of a body: what they hold is shown, not meant. And what
+//! is not shown at all: comments, scripts and the like.
 
 use crate::document::span::Span;
 
@@ -16,7 +17,7 @@ pub(super) fn elements(body: &[u8], html: &[Span]) -> Vec<Span> {
     }
     // The element that is open, where it starts, and how many of its name are open.
     let mut open: Option<(&[u8], usize, usize)> = None;
-    for tag in html.iter().flat_map(|&piece| Tags { body, at: piece.start(), end: piece.end() }) {
+    for tag in html.iter().flat_map(|&piece| Tags::new(body, piece)) {
         match &mut open {
             None if !tag.is_end => {
                 let name = CODE.into_iter().find(|name| name.eq_ignore_ascii_case(&body[tag.name.range()]));
@@ -33,6 +34,17 @@ pub(super) fn elements(body: &[u8], html: &[Span]) -> Vec<Span> {
         }
     }
     elements
+}
+
+/// Comments, and the content of elements whose content is text.
+pub(super) fn no_markup(body: &[u8], html: &[Span]) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for &piece in html {
+        let mut tags = Tags::new(body, piece);
+        while tags.next().is_some() {}
+        spans.append(&mut tags.skipped);
+    }
+    spans
 }
 
 fn may_hold_code(html: &[u8]) -> bool {
@@ -53,6 +65,8 @@ struct Tags<'a> {
     body: &'a [u8],
     at: usize,
     end: usize,
+    /// What was left out.
+    skipped: Vec<Span>,
 }
 
 impl Iterator for Tags<'_> {
@@ -62,7 +76,9 @@ impl Iterator for Tags<'_> {
         loop {
             let start = self.at + memchr::memchr(b'<', self.rest(self.at))?;
             if self.rest(start).starts_with(b"<!--") {
-                self.at = start + 2 + memchr::memmem::find(self.rest(start + 2), b"-->")?;
+                let len = memchr::memmem::find(self.rest(start + 2), b"-->");
+                self.at = len.map_or(self.end, |len| start + 2 + len);
+                self.skipped.push(Span::new(start, self.at));
                 continue;
             }
             let is_end = self.rest(start).starts_with(b"</");
@@ -84,7 +100,11 @@ impl Iterator for Tags<'_> {
     }
 }
 
-impl Tags<'_> {
+impl<'a> Tags<'a> {
+    fn new(body: &'a [u8], piece: Span) -> Self {
+        Self { body, at: piece.start(), end: piece.end(), skipped: Vec::new() }
+    }
+
     fn rest(&self, at: usize) -> &[u8] {
         &self.body[at.min(self.end)..self.end]
     }
@@ -108,8 +128,10 @@ impl Tags<'_> {
             tag.starts_with(b"</")
                 && tag.get(2..2 + name.len()).is_some_and(|end| end.eq_ignore_ascii_case(name))
         };
-        let rest = self.rest(self.at);
-        self.at = memchr::memchr_iter(b'<', rest).map(|at| self.at + at).find(is_end).unwrap_or(self.end);
+        let start = self.at;
+        let rest = self.rest(start);
+        self.at = memchr::memchr_iter(b'<', rest).map(|at| start + at).find(is_end).unwrap_or(self.end);
+        self.skipped.push(Span::new(start, self.at));
     }
 }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, LinkType, OffsetIter, Options, Parser, Tag, TagEnd};
 
+use crate::document::decoded::is_fetchable;
 use crate::document::escape::{Escape, Escapes};
 use crate::document::extract::candidate;
 use crate::document::reference::{Reference, ReferenceKind};
@@ -19,10 +20,12 @@ use super::destination;
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub(super) images: Vec<Reference>,
-    /// Links whose destination holds an image extension.
+    /// Links that may lead to an image.
     pub(super) links: Vec<Reference>,
     /// Raw HTML, each piece as far as it goes without a break.
     pub(super) html: Vec<Span>,
+    /// Code: spans, fences and indented blocks, with their marks.
+    pub(super) code: Vec<Span>,
 }
 
 /// `shadow` is what is seen of `text`.
@@ -93,6 +96,7 @@ impl Reader<'_> {
                 self.end(true);
             }
             Event::End(TagEnd::Link) => self.end(false),
+            Event::Code(_) | Event::Start(Tag::CodeBlock(_)) => self.parts.code.push(range.into()),
             Event::Start(Tag::HtmlBlock) => self.in_block = false,
             Event::Html(_) => {
                 self.html(range.into());
@@ -155,7 +159,7 @@ impl Reader<'_> {
 
     fn keep(&mut self, span: Span, kind: ReferenceKind, is_image: bool) {
         let url = destination::decode(self.text.slice(span));
-        if !candidate::is_candidate(&url) || !(is_image || candidate::names_image(&url)) {
+        if !is_fetchable(&url) || !(is_image || candidate::may_lead_to_image(&url)) {
             return;
         }
         let list = if is_image { &mut self.parts.images } else { &mut self.parts.links };
@@ -219,7 +223,7 @@ mod tests {
             for event in Parser::new_ext(&text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES) {
                 match event {
                     Event::Start(Tag::Image { link_type, dest_url, .. }) => {
-                        if depth == 0 && link_type == LinkType::Inline && candidate::is_candidate(&dest_url) {
+                        if depth == 0 && link_type == LinkType::Inline && is_fetchable(&dest_url) {
                             expected.push(dest_url.into_string());
                         }
                         depth += 1;

@@ -1,7 +1,7 @@
 //! Where feeds and sitemaps name images: RSS, Atom, Media RSS, podcasts, the image extension of sitemaps.
 
 use super::namespace::Namespace;
-use crate::document::extract::html::in_xml::holds_image_extension;
+use crate::document::extract::candidate::names_image;
 
 /// An element's name without its prefix, and what that stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ fn is_image(kind: &str, url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
     // the path of a wrapper often has no extension: what it wraps stands in the query
-    holds_image_extension(if file.contains('.') { file } else { url })
+    names_image(if file.contains('.') { file } else { url })
 }
 
 fn has_image_type(kind: &str) -> bool {

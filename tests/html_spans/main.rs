@@ -6,11 +6,13 @@ use std::path::Path;
 
 use imgkeep::document::DocumentKind;
 use imgkeep::document::decoded::is_fetchable;
-use imgkeep::document::extract::{self, Found, Rules, srcset};
+use imgkeep::document::extract::{self, Found, Rules};
 use imgkeep::document::reference::{Reference, ReferenceKind};
 use imgkeep::document::span::Span;
 use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector};
+
+mod dom;
 
 /// The saved pages of the corpus by name; none where the corpus is absent.
 fn pages() -> Vec<(String, Vec<u8>)> {
@@ -61,74 +63,6 @@ fn shown(element: ElementRef<'_>) -> Option<&str> {
         "video" => "poster",
         _ => "href",
     })
-}
-
-/// The image URLs that the DOM of `html` holds, those for browsers without scripts included.
-fn dom_images(html: &str) -> BTreeSet<String> {
-    let attributes = [
-        ("img", "src"),
-        ("img", "data-src"),
-        ("img", "data-original"),
-        ("input[type=image i]", "src"),
-        ("video", "poster"),
-        ("link[rel~=icon i]", "href"),
-        ("link[rel~='apple-touch-icon' i]", "href"),
-        ("link[rel~='apple-touch-icon-precomposed' i]", "href"),
-        ("link[rel~='image_src' i]", "href"),
-        ("meta[property='og:image' i]", "content"),
-        ("meta[name='twitter:image' i]", "content"),
-        ("meta[name='msapplication-tileimage' i]", "content"),
-        ("body, table, td, th, tr", "background"),
-        ("svg image", "href"),
-    ];
-    let page = Html::parse_document(html);
-    let values = |css: &str, name: &str| -> Vec<String> {
-        let selector = Selector::parse(css).expect("a selector of ours");
-        page.select(&selector).filter_map(|element| element.attr(name)).map(str::to_owned).collect()
-    };
-    let mut urls = BTreeSet::new();
-    for (css, name) in attributes {
-        urls.extend(values(css, name).iter().filter_map(|url| cleaned(url)));
-    }
-    for name in ["srcset", "data-srcset"] {
-        for set in values("img, picture source", name) {
-            urls.extend(srcset::candidates(&set).filter_map(|url| cleaned(&set[url])));
-        }
-    }
-    let noscript = Selector::parse("noscript").expect("a selector of ours");
-    for element in page.select(&noscript) {
-        urls.extend(dom_images(&element.text().collect::<String>()));
-    }
-    urls
-}
-
-#[test]
-fn what_the_dom_holds_is_found() {
-    let pages = pages();
-    println!("{} pages of the corpus", pages.len());
-    for (name, html) in pages {
-        let found = find(&html);
-        check_spans(&html, &found);
-        let urls: BTreeSet<_> = found.references.iter().map(|found| found.url.clone()).collect();
-        let missed: Vec<_> = dom_images(&String::from_utf8_lossy(&html)).difference(&urls).cloned().collect();
-        assert_eq!(missed, Vec::<String>::new(), "{name}");
-        println!("{name}: {} references, {} links", found.references.len(), found.links.len());
-    }
-}
-
-#[test]
-fn links_of_the_dom_are_found() {
-    let selector = Selector::parse("a[href]").unwrap();
-    let pages = pages();
-    println!("{} pages of the corpus", pages.len());
-    for (name, html) in pages {
-        let links: BTreeSet<_> = find(&html).links.into_iter().map(|link| link.url).collect();
-        let page = Html::parse_document(&String::from_utf8_lossy(&html));
-        for url in page.select(&selector).filter_map(|a| cleaned(a.attr("href").unwrap())) {
-            let is_absolute = url.starts_with("http://") || url.starts_with("https://");
-            assert!(!is_absolute || links.contains(&url), "{name}: `{url}`");
-        }
-    }
 }
 
 /// Where each attribute of each element stands by lol_html, with the names of both; of two attributes with
