@@ -1,6 +1,7 @@
 //! `archive --update` and `--follow`: is what is kept the newest, and do the documents use it?
 
 use imgkeep::digest::Digest;
+use imgkeep::document::encoding::Encoding;
 use serde_json::{Value, json};
 
 use crate::support::Test;
@@ -266,6 +267,38 @@ fn new_references_are_archived_in_the_same_run() {
         text(&test, "posts/a.md"),
         format!("![]({URL})\n![](http://cdn.example/new.jpg)\n![]({URL})\n")
     );
+}
+
+#[test]
+fn links_in_utf_16_follow_and_go_back() {
+    let origin = Origin::start();
+    let other = "http://b.example/i.jpg";
+    for url in [URL, other] {
+        origin.image(url, picture::jpeg(1));
+    }
+    let post =
+        |first: &str| Encoding::Utf16Le.write(format!("\u{feff}图 ![]({first})\r\n<img src='{other}'>\n"));
+    let test = Test::new().origin(&origin).document("a.md", post(URL));
+    test.run("archive a.md").expect_code(0);
+    let kept = Encoding::Utf16Le.read(&test.read("a.md")).into_owned();
+    origin.image(URL, picture::jpeg(2));
+    assert_eq!(updates(&test, "a.md --follow"), numbers(2, 1, 1, 0, 1));
+    let now = test.read("a.md");
+    assert_eq!(Encoding::Utf16Le.read(&now), kept.replacen(&blob(1), &blob(2), 1));
+    test.run("restore a.md").expect_code(0);
+    assert_eq!(test.read("a.md"), post(URL));
+}
+
+#[test]
+fn documents_that_were_not_rewritten_use_what_is_kept_of_them() {
+    let origin = Origin::start();
+    tagged(&origin, URL, 1, "\"one\"");
+    let test = Test::new().origin(&origin).document("a.md", format!("![]({URL})\n"));
+    test.run("archive a.md --no-rewrite").expect_code(0);
+    tagged(&origin, URL, 2, "\"two\"");
+    assert_eq!(updates(&test, "a.md --no-rewrite"), numbers(1, 0, 1, 0, 0));
+    assert_eq!(updates(&test, "a.md"), numbers(1, 1, 0, 0, 0));
+    assert_eq!(text(&test, "a.md"), format!("![](cache/images/{})\n", blob(2)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::document::splice::{Edit, Patch};
 use crate::files::replace::Mtime;
 use crate::ops::alias;
-use crate::ops::archive::update::{Asked, Before, links};
+use crate::ops::archive::update::{Asked, Before, uses};
 use crate::ops::archive::{DocumentFailure, Report, Shared};
 use crate::ops::change::{self, Change, Plan, Planning};
 use crate::rewrite::Standing;
@@ -52,7 +52,7 @@ fn behind(shared: &Shared, before: &Before, asked: &Asked) -> Result<Vec<Entry>>
     }
     let mut behind = Vec::new();
     for entry in before.entries.iter().filter(|_| !old.is_empty()) {
-        if links(shared, entry, &before.known)?.iter().any(|(blob, _)| old.contains(&blob.digest)) {
+        if uses(shared, entry, &before.known)?.kept.iter().any(|(blob, _)| old.contains(&blob.digest)) {
             // This run may have rewritten it since it was found.
             behind.extend(Entry::at(&entry.path));
         }

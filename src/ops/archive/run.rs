@@ -195,6 +195,7 @@ impl Loop {
                 self.touch_batch();
                 key
             }
+            // The second is for those who ask on a condition.
             Fate::Nobody(job) | Fate::Unchanged(job) => {
                 let key = job.key;
                 let (failure, is_news) = job.failure();

@@ -91,45 +91,54 @@ pub(super) fn settle(shared: &Shared, asked: &Asked, report: &mut Report) -> Res
     Ok(())
 }
 
-/// The origins of the kept images that the documents use, each once, in the order of the documents.
+/// The origins of the images that the documents use, each once, in the order of the documents.
 fn used(shared: &Shared, before: &Before) -> Result<Vec<OriginKey>> {
+    let families = &shared.reader.resolver.families;
     let (mut seen, mut order) = (HashSet::new(), Vec::new());
     for entry in &before.entries {
-        for (blob, original) in links(shared, entry, &before.known)? {
-            let of = alias::origins(
-                &shared.reader.resolver.families,
-                &shared.archive,
-                blob.digest,
-                original.as_deref(),
-            )?;
+        let uses = uses(shared, entry, &before.known)?;
+        for (blob, original) in uses.kept {
+            let of = alias::origins(families, &shared.archive, blob.digest, original.as_deref())?;
             order.extend(of.into_iter().filter(|key| seen.insert(*key)));
         }
+        order.extend(uses.remote.into_iter().filter(|key| seen.insert(*key)));
     }
     Ok(order)
 }
 
-/// A kept link: what it points at, and what stood there before, if that is known.
-pub(super) type KeptLink = (BlobName, Option<Vec<u8>>);
+/// The images that a document uses.
+#[derive(Default)]
+pub(super) struct Uses {
+    /// What its kept links point at, and what stood there before, if that is known.
+    pub(super) kept: Vec<(BlobName, Option<Vec<u8>>)>,
+    /// What it still has from elsewhere, be it kept or not.
+    remote: Vec<OriginKey>,
+}
 
-/// The kept links of a document: as its newest record has them if nobody changed it since, else as it is read.
-pub(super) fn links(shared: &Shared, entry: &Entry, known: &KnownDocuments) -> Result<Vec<KeptLink>> {
+/// What a document uses: as its newest record says if nobody changed it since, else as it is read.
+pub(super) fn uses(shared: &Shared, entry: &Entry, known: &KnownDocuments) -> Result<Uses> {
     let catalog = &shared.archive.catalog;
     let name = shared.archive.name(entry);
     if let Some(seen) = known.unchanged(&name, entry.stat.identity()) {
         if seen.counts.archived == 0 {
-            return Ok(Vec::new());
+            return Ok(Uses::default());
         }
         if let Some(newest) = catalog.rewrites(&name)?.into_iter().next() {
-            return Ok(newest.links.into_iter().map(|link| (link.blob, Some(link.original))).collect());
+            let kept = newest.links.into_iter().map(|link| (link.blob, Some(link.original)));
+            return Ok(Uses { kept: kept.collect(), ..Uses::default() });
         }
     }
     let is_ours = |blob: BlobName| catalog.knows(blob.digest).unwrap_or(false);
     // Why a document is left alone is told by the run over all of them.
     let Ok(Document { bytes, resolved }) = shared.reader.read(entry, &is_ours) else {
-        return Ok(Vec::new());
+        return Ok(Uses::default());
     };
-    let standing = kept(catalog, &name, &bytes, &resolved.kept)?.standing;
-    Ok(standing.into_iter().map(|link| (link.blob, link.original.map(|original| original.bytes))).collect())
+    let kept = kept(catalog, &name, &bytes, &resolved.kept)?.standing.into_iter();
+    let remote = resolved.remote.iter().filter(|remote| remote.wanted);
+    Ok(Uses {
+        kept: kept.map(|link| (link.blob, link.original.map(|original| original.bytes))).collect(),
+        remote: remote.map(|remote| OriginKey::of(&remote.origin)).collect(),
+    })
 }
 
 struct Updating<'a> {
