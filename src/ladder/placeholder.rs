@@ -29,6 +29,9 @@ impl Default for Options {
 /// A single pixel in fewer bytes counts for nothing: whoever means a picture has more to say.
 const PIXEL_BYTES: u64 = 100;
 
+/// So many are kept in mind. Beyond that all is forgotten; who asks remembers what matters.
+const MOST: usize = 50_000;
+
 /// Which bytes each host gave, and for what.
 #[derive(Debug)]
 pub struct Watch {
@@ -88,6 +91,9 @@ impl Watch {
         }
         if self.options.known.contains(&digest) || (size == Some((1, 1)) && bytes < PIXEL_BYTES) {
             return Verdict::Placeholder;
+        }
+        if self.hosts.len() >= MOST {
+            self.hosts.clear();
         }
         let given = self.hosts.entry((host.to_owned(), digest)).or_default();
         if given.is_placeholder {

@@ -55,7 +55,7 @@ impl Asking {
         self.hosts.take_changed()
     }
 
-    pub(in crate::ops) fn take_unmasked(&mut self) -> Vec<Unmasked> {
+    pub(super) fn take_unmasked(&mut self) -> Vec<Unmasked> {
         std::mem::take(&mut self.unmasked)
     }
 
@@ -96,7 +96,12 @@ impl Asking {
     /// Keeps the wrappers of one more reference to an image, should nobody else give it.
     pub(super) fn also_ask(&mut self, target: &Target) {
         if target.answer.is_none() && !target.wrappers.is_empty() {
-            self.others.entry(target.key).or_default().extend_from_slice(&target.wrappers);
+            let known = self.others.entry(target.key).or_default();
+            for url in &target.wrappers {
+                if !known.contains(url) {
+                    known.push(url.clone());
+                }
+            }
         }
     }
 

@@ -124,6 +124,7 @@ impl Climb {
                 Some(error) => self.failed(job, passed, &error),
                 None => {
                     self.shared.progress.downloaded();
+                    self.asking.others(job.key);
                     return Ok(Some(Fate::Got(job, got)));
                 }
             },
