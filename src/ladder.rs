@@ -53,6 +53,8 @@ pub struct Hints {
     pub page: Option<Url>,
     /// When the document was written.
     pub date: Timestamp,
+    /// Where the image was had before, by whom.
+    pub known: Vec<(Source, Url)>,
 }
 
 /// One origin's rungs and how far they have been climbed.
@@ -261,7 +263,12 @@ fn may_be_the_hosts_fault(reason: Reason) -> bool {
 fn is_bad_capture(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::NotAnImage | Reason::Truncated | Reason::Damaged | Reason::Placeholder | Reason::Bomb
+        Reason::NotAnImage
+            | Reason::Truncated
+            | Reason::Damaged
+            | Reason::Placeholder
+            | Reason::Different
+            | Reason::Bomb
     )
 }
 

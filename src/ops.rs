@@ -17,6 +17,7 @@ use crate::resolve::{Resolved, Resolver};
 use crate::rewrite::link::{self, LinkStyle};
 use crate::store::Store;
 
+mod alias;
 pub mod archive;
 pub mod audit;
 pub mod change;
@@ -27,6 +28,7 @@ mod parallel;
 pub mod placeholders;
 pub mod preview;
 pub mod relink;
+pub mod repair;
 pub mod restore;
 pub mod rot;
 pub mod rules;
@@ -34,6 +36,7 @@ pub mod scan;
 pub mod status;
 
 pub mod stdin;
+mod stop;
 pub mod verify;
 
 /// Why a document is left alone whose links would not lead to the store.

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Error, OriginKey};
 use crate::digest::Digest;
 use crate::ladder::hosts::Host;
 
-/// Where a blob came from: for the question whether it is a placeholder.
+/// Where a blob came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
     /// The image's own URL.
@@ -18,6 +18,8 @@ pub struct Given {
     pub source: String,
     /// Where the bytes came from, if not from the origin's own URL.
     pub url: Option<String>,
+    /// When, in milliseconds since 1970.
+    pub taken: i64,
 }
 
 impl Catalog {
@@ -121,7 +123,7 @@ impl Catalog {
         Ok(wanted)
     }
 
-    /// Everybody who gave the blob of this digest.
+    /// Everybody who gave the blob of this digest, the earliest first.
     ///
     /// # Errors
     /// What SQLite says.
@@ -129,11 +131,12 @@ impl Catalog {
         let reader = self.reader();
         let collect = || -> rusqlite::Result<Vec<Given>> {
             let mut query = reader.prepare_cached(
-                "SELECT origins.url, source, snapshots.url
-                 FROM blobs JOIN snapshots ON blob = blobs.id JOIN origins ON key = origin WHERE digest = ?1",
+                "SELECT origins.url, source, snapshots.url, taken
+                 FROM blobs JOIN snapshots ON blob = blobs.id JOIN origins ON key = origin WHERE digest = ?1
+                 ORDER BY taken",
             )?;
             let row = |row: &rusqlite::Row<'_>| {
-                Ok(Given { origin: row.get(0)?, source: row.get(1)?, url: row.get(2)? })
+                Ok(Given { origin: row.get(0)?, source: row.get(1)?, url: row.get(2)?, taken: row.get(3)? })
             };
             query.query_map([digest.as_bytes()], row)?.collect()
         };

@@ -14,7 +14,7 @@ use crate::cli::print::{Bytes, Count, shell};
 use crate::cli::progress::Display;
 use crate::cli::{Context, Format, print, setup, stop};
 use crate::config::{self, Config};
-use crate::ops::archive::{self, Options, Progress, Report, UnarchivedImage};
+use crate::ops::archive::{self, Options, Progress, Report, UnarchivedImage, Update, Updates};
 use crate::ops::{Archive, Reader, preview, stdin};
 use crate::resolve::Scope;
 use crate::rewrite::link::LinkStyle;
@@ -45,6 +45,12 @@ pub(super) struct Arguments {
     /// Ask again for images that nobody gave, also those whose time has not come.
     #[arg(long)]
     retry: bool,
+    /// Ask whether the images that the documents use were changed where they came from; keep the new ones, too.
+    #[arg(long)]
+    update: bool,
+    /// Point the documents at images that were changed; `restore` takes it back.
+    #[arg(long, requires = "update", conflicts_with = "no_rewrite")]
+    follow: bool,
     /// How documents point at kept images: `relative`, or a prefix such as `/images/`.
     #[arg(long, value_name = "relative|PREFIX")]
     link: Option<String>,
@@ -69,12 +75,22 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let options = Options {
         diffs: arguments.diff,
         retry: arguments.retry,
+        update: match (arguments.update, arguments.follow) {
+            (_, true) => Update::Follow,
+            (true, false) => Update::Keep,
+            (false, false) => Update::No,
+        },
         ..options(config, link, !arguments.no_rewrite)?
     };
     let (stdin, paths) = setup::split_stdin(&arguments.paths);
     if stdin && (!paths.is_empty() || arguments.dry_run || arguments.diff) {
         return Err(UsageError::because(
             "`-` stands alone: stdin is one document, and stdout the rewritten one",
+        ));
+    }
+    if arguments.update && (stdin || arguments.dry_run) {
+        return Err(UsageError::because(
+            "`--update` asks servers about the documents' kept images: not with `--dry-run`, which asks nobody, and not for stdin",
         ));
     }
     let mut skipped = Vec::new();
@@ -150,6 +166,7 @@ pub(super) fn options(config: &Config, link: LinkStyle, rewrite: bool) -> Result
         fetch: config.fetch_options()?,
         ladder: config.ladder_options(),
         retry: false,
+        update: Update::No,
         diffs: false,
     })
 }
@@ -210,7 +227,7 @@ fn report_json(report: &Report) -> Value {
         .iter()
         .map(|failure| json!({ "document": failure.document.to_string_lossy(), "why": failure.why }))
         .collect();
-    json!({
+    let mut value = json!({
         "documents": {
             "scanned": report.scanned,
             "changed": report.changed,
@@ -234,7 +251,11 @@ fn report_json(report: &Report) -> Value {
         "document_failures": documents,
         "interrupted": report.interrupted,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
-    })
+    });
+    if let Some(updates) = &report.updates {
+        value["updates"] = json!(updates);
+    }
+    value
 }
 
 fn failure_json(image: &UnarchivedImage) -> Value {
@@ -287,6 +308,7 @@ pub(super) fn human(report: &Report, shown: &Shown, out: &mut impl Write) -> io:
         let same = if same > 0 { format!(", {same} of them the same as another") } else { String::new() };
         writeln!(out, ", {} new in the store{same}", Bytes(images.bytes_stored))?;
     }
+    report.updates.iter().try_for_each(|updates| updated(updates, out))?;
     failures(report, out)?;
     if report.interrupted {
         writeln!(
@@ -296,6 +318,27 @@ pub(super) fn human(report: &Report, shown: &Shown, out: &mut impl Write) -> io:
     }
     if report.changed > 0 {
         writeln!(out, "to take it back: imgkeep restore {}", shown.paths)?;
+    }
+    Ok(())
+}
+
+fn updated(updates: &Updates, out: &mut impl Write) -> io::Result<()> {
+    let Updates { unchanged, changed, gone, followed, failures, .. } = updates;
+    writeln!(out, "{} asked again", Count(updates.checked, "kept image"))?;
+    let rows = [
+        (*unchanged, "are as they were"),
+        (*changed, "were changed: the new ones are kept beside the old"),
+        (*gone, "are not to be had there any more: the copies stay"),
+        (*followed, "links point at newer copies now"),
+    ];
+    for (count, what) in rows.into_iter().filter(|(count, _)| *count > 0) {
+        writeln!(out, "{count:>8}  {what}")?;
+    }
+    for failure in failures.iter().take(EXAMPLES) {
+        writeln!(out, "    {}: {}", failure.origin, failure.detail)?;
+    }
+    if failures.len() > EXAMPLES {
+        writeln!(out, "    and {} more (--format json)", failures.len() - EXAMPLES)?;
     }
     Ok(())
 }

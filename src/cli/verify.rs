@@ -2,20 +2,25 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::print::Count;
-use crate::cli::{Context, Format, print, setup};
+use crate::cli::progress::Display;
+use crate::cli::{Context, Format, print, setup, stop};
 use crate::crawl;
+use crate::ops::archive::Progress;
 use crate::ops::audit::{self, remote_images};
+use crate::ops::repair::{self, Lost, Repaired, Version};
 use crate::ops::verify::{self, Finding, rebuild};
+use crate::ops::{Archive, Reader};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  imgkeep verify\n  imgkeep verify --audit public/    what would a browser still ask others for?"
+    after_help = "Examples:\n  imgkeep verify\n  imgkeep verify --repair\n  imgkeep verify --audit public/    what would a browser still ask others for?"
 )]
 pub(super) struct Arguments {
     /// Instead, list the remote images that a browser would still ask for in these documents or folders.
@@ -24,6 +29,9 @@ pub(super) struct Arguments {
     /// First make the catalog again from the store's journal: origins, snapshots and the way back.
     #[arg(long)]
     rebuild: bool,
+    /// Fetch missing and damaged copies again, from wherever they were had; only the same bytes are taken.
+    #[arg(long, conflicts_with = "audit")]
+    repair: bool,
     /// Decode every image too: finds those that are whole and cannot be drawn.
     #[arg(long)]
     pixels: bool,
@@ -41,35 +49,99 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     let limits = context.config.media_limits();
     let report = verify::verify(&reader, &archive, arguments.pixels.then_some(&limits))?;
+    let (report, repair) = match arguments.repair {
+        false => (report, None),
+        true => {
+            let Some((report, repair)) = repaired(context, reader, archive, report)? else {
+                return Ok(Exit::Interrupted);
+            };
+            (report, Some(repair))
+        }
+    };
     let mut out = io::stdout();
     match context.format {
-        Format::Json => print::json(
-            &json!({
+        Format::Json => {
+            let mut value = json!({
                 "blobs": report.blobs,
                 "documents": report.documents,
                 "links": report.links,
                 "findings": report.findings,
-            }),
-            &mut out,
-        )?,
-        Format::Human => {
-            for finding in &report.findings {
-                writeln!(out, "{}", describe(finding))?;
+            });
+            if let Some(repair) = &repair {
+                value["repaired"] = json!(repair.repaired);
+                value["different"] = json!(repair.different);
+                value["unrepaired"] = json!(repair.unrepaired);
             }
-            let verdict = match report.findings.len() as u64 {
-                0 => "all is well".to_owned(),
-                found => format!("{} to look at", Count(found, "finding")),
-            };
-            writeln!(
-                out,
-                "{} and {} in {} checked: {verdict}",
-                Count(report.blobs, "kept image"),
-                Count(report.links, "link"),
-                Count(report.documents, "document"),
-            )?;
+            print::json(&value, &mut out)?;
+        }
+        Format::Human => {
+            repair.iter().try_for_each(|repair| describe_repair(repair, &mut out))?;
+            human(&report, &mut out)?;
         }
     }
-    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Incomplete })
+    Ok(match repair {
+        Some(repair) if repair.interrupted => Exit::Fatal,
+        _ if report.findings.is_empty() => Exit::Done,
+        _ => Exit::Incomplete,
+    })
+}
+
+/// Asks for what is missing or damaged; `None` if the user would not wait for the end.
+fn repaired(
+    context: &Context,
+    reader: Reader,
+    archive: Archive,
+    found: verify::Report,
+) -> Result<Option<(verify::Report, repair::Report)>> {
+    let config = &context.config;
+    let options = super::archive::options(config, setup::link(config, None)?, false)?;
+    let progress = Arc::new(Progress::default());
+    let display = Display::start(Arc::clone(&progress), context.quiet);
+    let fetcher = setup::fetcher(config)?;
+    let repair = repair::repair(Arc::new(reader), Arc::new(archive), fetcher, options, progress, found);
+    let outcome = stop::unless_asked_twice(tokio::runtime::Runtime::new()?, repair);
+    drop(display);
+    outcome?.transpose()
+}
+
+fn human(report: &verify::Report, out: &mut impl Write) -> io::Result<()> {
+    for finding in &report.findings {
+        writeln!(out, "{}", describe(finding))?;
+    }
+    let verdict = match report.findings.len() as u64 {
+        0 => "all is well".to_owned(),
+        found => format!("{} to look at", Count(found, "finding")),
+    };
+    writeln!(
+        out,
+        "{} and {} in {} checked: {verdict}",
+        Count(report.blobs, "kept image"),
+        Count(report.links, "link"),
+        Count(report.documents, "document"),
+    )
+}
+
+fn describe_repair(repair: &repair::Report, out: &mut impl Write) -> io::Result<()> {
+    for Repaired { blob, source, url } in &repair.repaired {
+        writeln!(out, "repaired  {blob}: {source}, {url}")?;
+    }
+    for Lost { blob, versions, .. } in &repair.different {
+        writeln!(out, "different {blob}: what is there now is another version, which was not taken")?;
+        for Version { digest, url } in versions {
+            writeln!(out, "            {digest} at {url}")?;
+        }
+    }
+    for Lost { blob, attempts, .. } in &repair.unrepaired {
+        let nobody = if attempts.is_empty() { ": no record says where it came from" } else { "" };
+        writeln!(out, "not to be had {blob}{nobody}")?;
+        for attempt in attempts {
+            writeln!(out, "            {}: {}: {}", attempt.source, attempt.url, attempt.detail)?;
+        }
+    }
+    if repair.interrupted {
+        writeln!(out, "stopped before the end: run the same command again to go on")?;
+    }
+    Ok(())
 }
 
 fn describe(finding: &Finding) -> String {

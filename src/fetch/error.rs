@@ -170,6 +170,12 @@ impl Error {
         matches!(self, Self::Blocked { hop: 0, .. })
     }
 
+    /// Whether the validators that were sent hold still (RFC 9110, section 15.4.5).
+    #[must_use]
+    pub fn is_not_modified(&self) -> bool {
+        matches!(self, Self::Status { status: StatusCode::NOT_MODIFIED, .. })
+    }
+
     /// What it tells of the host to whoever spaces the requests.
     #[must_use]
     pub fn signal(&self) -> Signal {

@@ -45,6 +45,8 @@ pub enum Reason {
     Damaged,
     /// A picture that stands for the image, not the image.
     Placeholder,
+    /// An image, and not the one that is to be had again: other bytes.
+    Different,
     /// The configuration leaves nobody to ask.
     NoSource,
 }
@@ -57,7 +59,7 @@ pub struct ParseError {
 }
 
 /// Every reason with its word, but for `http_<status>`.
-const WORDS: [(Reason, &str); 19] = [
+const WORDS: [(Reason, &str); 20] = [
     (Reason::BlockedAddress, "blocked_address"),
     (Reason::BlockedScheme, "blocked_scheme"),
     (Reason::BlockedPort, "blocked_port"),
@@ -76,6 +78,7 @@ const WORDS: [(Reason, &str); 19] = [
     (Reason::Bomb, "bomb"),
     (Reason::Damaged, "damaged"),
     (Reason::Placeholder, "placeholder"),
+    (Reason::Different, "different"),
     (Reason::NoSource, "no_source"),
 ];
 

@@ -42,6 +42,18 @@ pub enum Source {
     Wayback,
 }
 
+impl Source {
+    /// The word of `fetch.sources` that stands for it.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Origin | Self::OriginHttps | Self::OriginHttp => Kind::Origin,
+            Self::Proxy | Self::ConfiguredProxy => Kind::Proxy,
+            Self::Wayback => Kind::Wayback,
+        }
+    }
+}
+
 /// One request that may give the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rung {
@@ -104,6 +116,9 @@ pub(super) fn rungs(
         }
     };
     for kind in &options.sources {
+        // A third party that gave the image once is asked at the same place before others.
+        let known = hints.known.iter().filter(|(source, _)| source.kind() == *kind);
+        let known = known.map(|(source, url)| Rung::new(*source, url.clone()));
         match kind {
             Kind::Origin => {
                 for (index, referer) in referers(origin, hints, options.site.as_ref()).into_iter().enumerate()
@@ -111,15 +126,17 @@ pub(super) fn rungs(
                     let rung = Rung::new(Source::Origin, origin.clone());
                     add(Rung { referer, is_climb: index > 0, ..rung });
                 }
-                other_scheme(origin).into_iter().for_each(&mut add);
+                other_scheme(origin).into_iter().chain(known).for_each(&mut add);
             }
             Kind::Proxy if public => {
+                known.for_each(&mut add);
                 let written = hints.wrappers.iter().cloned().map(|url| Rung::new(Source::Proxy, url));
                 written.for_each(&mut add);
                 let configured = options.proxies.iter().filter_map(|template| filled(template, origin));
                 configured.map(|url| Rung::new(Source::ConfiguredProxy, url)).for_each(&mut add);
             }
             Kind::Wayback if public => {
+                known.for_each(&mut add);
                 add(Rung::new(Source::Wayback, wayback::capture_near(hints.date, origin)));
             }
             Kind::Proxy | Kind::Wayback => {}
@@ -254,6 +271,27 @@ mod tests {
         check(origin, &[origin, filled], &[Kind::Origin], &own);
         let proxy = format!("proxy {filled}");
         check(origin, &[origin, filled], &[Kind::Origin, Kind::Proxy], &[&own[..], &[&proxy]].concat());
+    }
+
+    #[test]
+    fn who_gave_it_before_is_asked_at_the_same_place_before_other_third_parties() {
+        let origin: Url = "http://a.test:8443/i.png".parse().unwrap();
+        let capture: Url = "https://web.archive.org/web/2015id_/http://a.test:8443/i.png".parse().unwrap();
+        let proxy: Url = "https://p.test/?http://a.test:8443/i.png".parse().unwrap();
+        let known = vec![(Source::Wayback, capture.clone()), (Source::ConfiguredProxy, proxy.clone())];
+        let wrappers = vec!["https://q.test/?http://a.test:8443/i.png".parse().unwrap(), proxy.clone()];
+        let hints = Hints { known, wrappers, ..Hints::default() };
+        let rungs = |sources: &[Kind]| {
+            let options = Options { sources: sources.to_vec(), ..Options::default() };
+            rungs(&origin, &hints, &options, &fetch::Options::default()).0
+        };
+        let third: Vec<_> =
+            rungs(&ALL).into_iter().filter(|rung| rung.source.kind() != Kind::Origin).collect();
+        assert_eq!((third[0].source, &third[0].url), (Source::ConfiguredProxy, &proxy));
+        assert_eq!((third[2].source, &third[2].url), (Source::Wayback, &capture));
+        assert_eq!(third.len(), 4, "none twice");
+        // who must not be asked at all is not asked there either
+        assert!(rungs(&[Kind::Origin]).iter().all(|rung| rung.source == Source::Origin));
     }
 
     #[test]

@@ -90,7 +90,8 @@ fn settings(reason: Reason) -> &'static [&'static str] {
         | Reason::Encoding
         | Reason::NotAnImage
         | Reason::Bomb
-        | Reason::Damaged => &[],
+        | Reason::Damaged
+        | Reason::Different => &[],
     }
 }
 
@@ -110,7 +111,7 @@ pub fn pause(reason: Reason, tries: u32) -> Option<Duration> {
         Reason::Dns | Reason::Tls | Reason::RedirectLimit | Reason::Encoding => &[DAY, 7 * DAY, 30 * DAY],
         Reason::Http(410) => &[90 * DAY],
         // What is rarely taken back.
-        Reason::Http(_) | Reason::NotAnImage | Reason::Damaged | Reason::Placeholder => {
+        Reason::Http(_) | Reason::NotAnImage | Reason::Damaged | Reason::Placeholder | Reason::Different => {
             &[7 * DAY, 30 * DAY, 90 * DAY]
         }
         // What our own rules say.
@@ -161,7 +162,8 @@ pub fn fingerprint(reason: Reason, policy: Policy<'_>) -> String {
         | Reason::Protocol
         | Reason::Encoding
         | Reason::NotAnImage
-        | Reason::Damaged => String::new(),
+        | Reason::Damaged
+        | Reason::Different => String::new(),
     };
     Digest::of(settings.as_bytes()).to_string()[..8].to_owned()
 }

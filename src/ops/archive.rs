@@ -32,7 +32,9 @@ use crate::resolve::Resolved;
 use crate::rewrite::link::LinkStyle;
 
 mod asking;
-mod download;
+pub(super) mod climb;
+pub(super) mod download;
+mod follow;
 mod keep;
 mod memory;
 mod progress;
@@ -40,12 +42,15 @@ mod reading;
 mod recall;
 mod report;
 mod run;
+mod update;
 
 pub use progress::{Moment, Progress};
 pub use report::{DocumentFailure, Report, UnarchivedImage};
+pub use update::Updates;
 
 use reading::{Read, Reading, plan_key, read_in_background, unchanged};
 use run::Loop;
+use update::{Asked, Before};
 
 /// What to do besides keeping the images.
 #[derive(Clone, Debug)]
@@ -66,8 +71,21 @@ pub struct Options {
     pub ladder: ladder::Options,
     /// Whether images that nobody gave are asked for again before their time.
     pub retry: bool,
+    /// Whether origins are asked if what is kept of them is the newest.
+    pub update: Update,
     /// Whether [`Report::diffs`] is filled.
     pub diffs: bool,
+}
+
+/// What to do about images that were kept before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Nothing: they are kept.
+    No,
+    /// Keep the newest one, too.
+    Keep,
+    /// And point the documents at it.
+    Follow,
 }
 
 /// Archives the images of `entries`. `known` is what the catalog says of documents: those that are as they
@@ -86,21 +104,38 @@ pub async fn archive(
     progress: Arc<Progress>,
 ) -> Result<Report> {
     let started = Instant::now();
-    let plan = plan_key(&reader, options.rewrite);
-    let (entries, report) = unchanged(&archive, entries, &known, plan);
-    drop(known);
-    progress.start(entries.len());
-    let (sender, receiver) = mpsc::channel(64);
-    let reading = read_in_background(Arc::clone(&reader), Arc::clone(&archive), entries, sender);
     let shared = Shared::new(reader, archive, fetcher, options, progress)?;
-    let mut unmasked = recall::unfinished(&shared)?;
-    let (mut report, found) = Loop::new(Arc::clone(&shared), report)?.run(receiver).await?;
+    let all = if shared.options.update == Update::No { Vec::new() } else { entries.clone() };
+    let (entries, mut report) = unchanged(&shared.archive, entries, &known, shared.plan);
+    let before = Arc::new(Before { entries: all, known });
+    let asked = match shared.options.update {
+        Update::No => Asked::default(),
+        Update::Keep | Update::Follow => update::update(&shared, Arc::clone(&before), &mut report).await?,
+    };
+    if !report.interrupted {
+        report = walk(&shared, entries, &asked, report).await?;
+    }
+    if shared.options.update == Update::Follow && !report.interrupted {
+        follow::follow(&shared, before, asked, &mut report).await?;
+    }
+    report.elapsed = started.elapsed();
+    Ok(report)
+}
+
+/// Reads the documents, keeps their images and rewrites them.
+async fn walk(shared: &Arc<Shared>, entries: Vec<Entry>, asked: &Asked, report: Report) -> Result<Report> {
+    shared.progress.start(entries.len());
+    let mut unmasked = recall::unfinished(shared)?;
+    let (sender, receiver) = mpsc::channel(64);
+    let (reader, archive) = (Arc::clone(&shared.reader), Arc::clone(&shared.archive));
+    let reading = read_in_background(reader, archive, entries, sender);
+    let (mut report, found) = Loop::new(Arc::clone(shared), report)?.run(receiver).await?;
     reading.await.context("the reading thread stopped")?;
     unmasked.extend(found);
     if !unmasked.is_empty() && !report.interrupted {
-        recall::recall(&shared, unmasked, &mut report).await?;
+        recall::recall(shared, unmasked, &mut report).await?;
     }
-    report.elapsed = started.elapsed();
+    update::settle(shared, asked, &mut report)?;
     Ok(report)
 }
 
@@ -140,7 +175,7 @@ pub(super) async fn archive_resolved(
 }
 
 /// What every part of a run shares.
-struct Shared {
+pub(super) struct Shared {
     reader: Arc<Reader>,
     archive: Arc<Archive>,
     fetcher: Arc<Fetcher>,
@@ -155,7 +190,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(
+    pub(super) fn new(
         reader: Arc<Reader>,
         archive: Arc<Archive>,
         fetcher: Arc<Fetcher>,
@@ -167,6 +202,11 @@ impl Shared {
         let since = if options.retry { now() } else { 0 };
         let run = Run::start("archive");
         Ok(Arc::new(Self { reader, archive, fetcher, options, run, plan, has_wanted, since, progress }))
+    }
+
+    /// Whom to ask.
+    pub(super) fn ladder(&self) -> &ladder::Options {
+        &self.options.ladder
     }
 
     /// What answers are judged by.

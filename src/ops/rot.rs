@@ -294,6 +294,7 @@ fn is_final(reason: Reason) -> bool {
         | Reason::Encoding
         | Reason::Bomb
         | Reason::Damaged
+        | Reason::Different
         | Reason::NoSource => false,
     }
 }

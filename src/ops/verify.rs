@@ -111,6 +111,27 @@ pub fn verify(reader: &Reader, archive: &Archive, pixels: Option<&Limits>) -> Re
     Ok(report)
 }
 
+/// Takes out of `report` what is well again now that the blobs of `mended` are whole.
+pub(super) fn mended(reader: &Reader, archive: &Archive, mended: &HashSet<BlobName>, report: &mut Report) {
+    let paths: HashSet<PathBuf> = mended.iter().map(|blob| archive.store.path(*blob)).collect();
+    let mut documents: HashSet<PathBuf> = HashSet::new();
+    for finding in std::mem::take(&mut report.findings) {
+        match finding {
+            Finding::Missing { blob } | Finding::Corrupt { blob } if mended.contains(&blob) => {}
+            Finding::Unreadable { path, .. } if paths.contains(&path) => {}
+            Finding::Dangling { document, blob } if mended.contains(&blob) => {
+                // Perhaps the link leads elsewhere, too.
+                if documents.insert(document.clone()) {
+                    let (_, findings) = links(reader, archive, &document);
+                    let again = |finding: &Finding| matches!(finding, Finding::Dangling { blob, .. } if mended.contains(blob));
+                    report.findings.extend(findings.into_iter().filter(again));
+                }
+            }
+            other => report.findings.push(other),
+        }
+    }
+}
+
 /// Where the document is that the catalog calls `name`.
 pub(super) fn document_path(archive: &Archive, name: &[u8]) -> PathBuf {
     let mut path = archive.store.root().to_owned();

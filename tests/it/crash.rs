@@ -29,7 +29,7 @@ const CALLS: &[&str] = &[
 const MOST: u32 = 400;
 
 struct Scene {
-    _origin: Origin,
+    origin: Origin,
     test: Test,
     before: Vec<(String, Vec<u8>)>,
 }
@@ -49,7 +49,7 @@ fn scene() -> Scene {
         test = test.document(&name, &text);
         before.push((name, text.into_bytes()));
     }
-    Scene { _origin: origin, test, before }
+    Scene { origin, test, before }
 }
 
 impl Scene {
@@ -80,6 +80,10 @@ impl Scene {
             }
         }
         links
+    }
+
+    fn archive(&self) {
+        self.test.run("archive posts").expect_code(0);
     }
 
     /// One more run finishes the work, and the way back is whole.
@@ -124,7 +128,7 @@ fn has_strace() -> bool {
     has
 }
 
-fn at_random(words: &str, prepare: &dyn Fn(&Scene)) {
+fn at_random(words: &str, prepare: &dyn Fn(&Scene), judge: &dyn Fn(&Scene, &str)) {
     for delay in (0..20).map(|step| Duration::from_millis(5 + step * 7)) {
         let scene = scene();
         prepare(&scene);
@@ -133,14 +137,19 @@ fn at_random(words: &str, prepare: &dyn Fn(&Scene)) {
         run.kill().unwrap();
         run.wait().unwrap();
         let when = format!("{words} killed after {delay:?}");
-        scene.check(&when);
-        scene.finish(&when);
+        judge(&scene, &when);
     }
 }
 
-fn everywhere(words: &str, prepare: &dyn Fn(&Scene)) {
+/// Documents and images are whole, and one more run finishes the work.
+fn whole(scene: &Scene, when: &str) {
+    scene.check(when);
+    scene.finish(when);
+}
+
+fn everywhere(words: &str, prepare: &dyn Fn(&Scene), judge: &dyn Fn(&Scene, &str)) {
     if !has_strace() {
-        return at_random(words, prepare);
+        return at_random(words, prepare, judge);
     }
     let mut kills = 0;
     for call in CALLS {
@@ -156,8 +165,7 @@ fn everywhere(words: &str, prepare: &dyn Fn(&Scene)) {
             }
             kills += 1;
             let when = format!("{words} killed at {call} number {nth}");
-            scene.check(&when);
-            scene.finish(&when);
+            judge(&scene, &when);
         }
     }
     println!("{words}: survived {kills} kills");
@@ -166,12 +174,39 @@ fn everywhere(words: &str, prepare: &dyn Fn(&Scene)) {
 
 #[test]
 fn archive_survives_a_kill_at_any_step() {
-    everywhere("archive posts", &|_| {});
+    everywhere("archive posts", &|_| {}, &whole);
 }
 
 #[test]
 fn restore_survives_a_kill_at_any_step() {
-    everywhere("restore posts", &|scene| {
-        scene.test.run("archive posts").expect_code(0);
+    everywhere("restore posts", &Scene::archive, &whole);
+}
+
+#[test]
+fn following_survives_a_kill_at_any_step() {
+    let changed = |scene: &Scene| {
+        scene.archive();
+        for n in 0..3 {
+            scene.origin.image(&format!("http://cdn.example/{n}.jpg"), picture::jpeg(n + 10));
+        }
+    };
+    everywhere("archive posts --update --follow", &changed, &whole);
+}
+
+#[test]
+fn a_repair_survives_a_kill_at_any_step() {
+    const DAMAGED: &[u8] = b"\xff\xd8\xff damaged";
+    let damage = |scene: &Scene| {
+        scene.archive();
+        scene.links().iter().for_each(|path| std::fs::write(path, DAMAGED).unwrap());
+    };
+    everywhere("verify --repair", &damage, &|scene, when| {
+        for path in scene.links() {
+            let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{when}: {path}: {error}"));
+            let is_whole = path.contains(&Digest::of(&bytes).to_string());
+            assert!(is_whole || bytes == DAMAGED, "{when}: {path} is half repaired");
+        }
+        scene.test.run("verify --repair").expect_code(0);
+        whole(scene, when);
     });
 }

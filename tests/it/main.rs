@@ -23,6 +23,8 @@ mod front_door;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod restore;
 #[cfg(test)]
 mod rules;
@@ -36,3 +38,5 @@ mod stop;
 mod support;
 #[cfg(test)]
 mod support_itself;
+#[cfg(test)]
+mod update;

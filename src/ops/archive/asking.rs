@@ -12,8 +12,8 @@ use crate::catalog::row::{Failure, Placeholder};
 use crate::fetch::Reason;
 use crate::ladder::hosts::{self, Host, Hosts};
 use crate::ladder::placeholder::{Verdict, Watch};
-use crate::ladder::{Hints, Ladder, Lesson};
-use crate::ops::archive::download::{Got, Job, TryError};
+use crate::ladder::{self, Hints, Ladder, Lesson};
+use crate::ops::archive::download::{Got, Job, TryError, Wanted};
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::reading::Target;
 use crate::ops::archive::recall::Unmasked;
@@ -21,7 +21,7 @@ use crate::ops::archive::{Shared, now};
 use crate::origin::OriginUrl;
 
 /// The part of a run's state that says whom to ask.
-pub(super) struct Asking {
+pub(in crate::ops) struct Asking {
     hosts: Hosts,
     watch: Watch,
     /// Wrappers that other documents know of an image that is being asked for.
@@ -51,7 +51,7 @@ impl Asking {
         &self.hosts
     }
 
-    pub(super) fn take_changed_hosts(&mut self) -> Vec<(String, Host)> {
+    pub(in crate::ops) fn take_changed_hosts(&mut self) -> Vec<(String, Host)> {
         self.hosts.take_changed()
     }
 
@@ -59,7 +59,7 @@ impl Asking {
         std::mem::take(&mut self.unmasked)
     }
 
-    pub(super) fn take_news(&mut self) -> Vec<Placeholder> {
+    pub(in crate::ops) fn take_news(&mut self) -> Vec<Placeholder> {
         std::mem::take(&mut self.news)
     }
 
@@ -72,11 +72,25 @@ impl Asking {
         hints: &Hints,
         failure: Option<Failure>,
     ) -> Job {
-        let Shared { options, .. } = shared;
-        let origin = target.origin.url();
-        let manner = self.hosts.manner(target.origin.host());
-        let ladder = Ladder::new(&origin, hints, &options.ladder, &options.fetch, manner);
-        Job::new(target.key, target.origin.clone(), is_link, ladder, Memory::new(failure))
+        let ladder = self.ladder(shared, &target.origin, hints, &shared.options.ladder);
+        Job::new(target.origin.clone(), is_link, ladder, Memory::new(failure))
+    }
+
+    /// Whom to ask for `origin`, in the manner that its host is known to like.
+    pub(in crate::ops) fn ladder(
+        &self,
+        shared: &Shared,
+        origin: &OriginUrl,
+        hints: &Hints,
+        options: &ladder::Options,
+    ) -> Ladder {
+        let manner = self.hosts.manner(origin.host());
+        Ladder::new(&origin.url(), hints, options, &shared.options.fetch, manner)
+    }
+
+    /// `host` answered.
+    pub(super) fn answered(&mut self, host: &str) {
+        self.hosts.answered(host);
     }
 
     /// Keeps the wrappers of one more reference to an image, should nobody else give it.
@@ -124,6 +138,11 @@ impl Asking {
     pub(super) fn judge(&mut self, shared: &Shared, job: &Job, got: &Got) -> Result<Option<TryError>> {
         let Some(rung) = job.ladder().rung() else { return Ok(None) };
         let (host, digest) = (rung.host(), got.draft.digest());
+        let is_wanted = match job.wanted {
+            Wanted::Exactly(wanted) if wanted == digest => return Ok(self.genuine(job, host)),
+            Wanted::Exactly(_) => false,
+            Wanted::Image | Wanted::Newer(_) => true,
+        };
         if !self.watch.has_heard_of(host, digest) {
             for given in shared.archive.catalog.given(digest)? {
                 if let Some(url) = asked_of(&given, host) {
@@ -136,11 +155,8 @@ impl Asking {
         }
         let size = got.inspected.width.zip(got.inspected.height);
         match self.watch.judge(host, digest, &rung.url, got.draft.bytes(), size) {
-            Verdict::Genuine => {
-                self.hosts.answered(host);
-                self.hosts.learn(job.origin().host(), job.ladder().lesson());
-                return Ok(None);
-            }
+            Verdict::Genuine if !is_wanted => return Ok(Some(TryError::Different { digest })),
+            Verdict::Genuine => return Ok(self.genuine(job, host)),
             Verdict::Placeholder => {}
             Verdict::Unmasked => {
                 tracing::warn!(host, %digest, "the same picture for many images: a placeholder");
@@ -150,6 +166,13 @@ impl Asking {
             }
         }
         Ok(Some(TryError::Placeholder { digest }))
+    }
+
+    /// `host` gave the image for `job`, and nothing speaks against it.
+    fn genuine(&mut self, job: &Job, host: &str) -> Option<TryError> {
+        self.hosts.answered(host);
+        self.hosts.learn(job.origin().host(), job.ladder().lesson());
+        None
     }
 }
 

@@ -11,7 +11,7 @@ use crate::catalog::row::{Attempt, Failure};
 use crate::digest::Digest;
 use crate::fetch::pace::Signal;
 use crate::fetch::retry::Backoff;
-use crate::fetch::{self, Answer, Headers, Reason};
+use crate::fetch::{self, Answer, Headers, Reason, Validators};
 use crate::ladder::hosts::Hosts;
 use crate::ladder::schedule::Policy;
 use crate::ladder::{Ladder, Rung, placeholder};
@@ -32,8 +32,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// An image that is wanted.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) key: OriginKey,
+pub(in crate::ops) struct Job {
+    pub(in crate::ops) key: OriginKey,
+    pub(in crate::ops) wanted: Wanted,
     origin: OriginUrl,
     ladder: Ladder,
     /// Whether nobody shows it: documents only link to it, and a page at its place is no loss.
@@ -42,12 +43,27 @@ pub(super) struct Job {
     tries: u32,
     /// What is remembered of earlier runs, and what this one adds.
     memory: Memory,
+    /// Images that were had instead of the one that is wanted, each with the URL asked for.
+    pub(in crate::ops) different: Vec<(Digest, Url)>,
+}
+
+/// Which answer will do.
+#[derive(Clone, Debug)]
+pub(in crate::ops) enum Wanted {
+    /// Any genuine image.
+    Image,
+    /// The same, or word that the copy with these validators is the newest still.
+    Newer(Validators),
+    /// These bytes and no others.
+    Exactly(Digest),
 }
 
 /// How a try ended.
 pub(super) enum Ended {
     /// With a whole image.
     Got(Box<Got>),
+    /// With word that the validators of the copy that is had hold still.
+    Unchanged,
     /// With a list of captures.
     Listed(Vec<u8>),
     /// Without one.
@@ -58,15 +74,15 @@ pub(super) enum Ended {
 
 /// An image that is not durable yet.
 #[derive(Debug)]
-pub(super) struct Got {
-    pub(super) draft: Finished,
-    pub(super) inspected: Inspected,
+pub(in crate::ops) struct Got {
+    pub(in crate::ops) draft: Finished,
+    pub(in crate::ops) inspected: Inspected,
     /// The rung that gave it.
-    pub(super) source: String,
+    pub(in crate::ops) source: String,
     /// Where it came from, if not from the origin's own URL.
-    pub(super) url: Option<String>,
-    pub(super) etag: Option<String>,
-    pub(super) last_modified: Option<String>,
+    pub(in crate::ops) url: Option<String>,
+    pub(in crate::ops) etag: Option<String>,
+    pub(in crate::ops) last_modified: Option<String>,
 }
 
 /// Why a try gave no image.
@@ -81,6 +97,9 @@ pub(super) enum TryError {
     /// A picture that stands for others.
     #[error("{}", placeholder::detail(*digest))]
     Placeholder { digest: Digest },
+    /// Another image than the one that is to be had again.
+    #[error("other bytes: {digest}")]
+    Different { digest: Digest },
     #[error("the configuration leaves nobody to ask")]
     NoSource,
 }
@@ -92,6 +111,7 @@ impl TryError {
             Self::Flaw(flaw) => flaw.reason().parse().unwrap_or(Reason::Damaged),
             Self::Broken => Reason::Damaged,
             Self::Placeholder { .. } => Reason::Placeholder,
+            Self::Different { .. } => Reason::Different,
             Self::NoSource => Reason::NoSource,
         }
     }
@@ -99,7 +119,11 @@ impl TryError {
     fn detail(&self) -> String {
         match self {
             Self::Fetch(error) => error.detail(),
-            Self::Flaw(_) | Self::Broken | Self::Placeholder { .. } | Self::NoSource => self.to_string(),
+            Self::Flaw(_)
+            | Self::Broken
+            | Self::Placeholder { .. }
+            | Self::Different { .. }
+            | Self::NoSource => self.to_string(),
         }
     }
 
@@ -121,7 +145,9 @@ impl Ended {
     pub(super) fn signal(&self) -> Signal {
         match self {
             Self::Failed(TryError::Fetch(error)) if self.closes_host().is_none() => error.signal(),
-            Self::Got(_) | Self::Listed(_) | Self::Failed(_) | Self::Store(_) => Signal::Fine,
+            Self::Got(_) | Self::Unchanged | Self::Listed(_) | Self::Failed(_) | Self::Store(_) => {
+                Signal::Fine
+            }
         }
     }
 
@@ -142,17 +168,17 @@ pub(super) enum Then {
 }
 
 impl Job {
-    pub(super) fn new(
-        key: OriginKey,
-        origin: OriginUrl,
-        is_link: bool,
-        ladder: Ladder,
-        memory: Memory,
-    ) -> Self {
-        Self { key, origin, ladder, is_link, tries: 0, memory }
+    pub(super) fn new(origin: OriginUrl, is_link: bool, ladder: Ladder, memory: Memory) -> Self {
+        let (key, different) = (OriginKey::of(&origin), Vec::new());
+        Self { key, wanted: Wanted::Image, origin, ladder, is_link, tries: 0, memory, different }
     }
 
-    pub(super) fn origin(&self) -> &OriginUrl {
+    /// An image that was had before, and of which no failure is remembered.
+    pub(in crate::ops) fn again(origin: OriginUrl, ladder: Ladder, wanted: Wanted) -> Self {
+        Self { wanted, ..Self::new(origin, false, ladder, Memory::new(None)) }
+    }
+
+    pub(in crate::ops) fn origin(&self) -> &OriginUrl {
         &self.origin
     }
 
@@ -197,6 +223,9 @@ impl Job {
         let (reason, detail) = (error.reason(), error.detail());
         tracing::info!(origin = %self.origin, source = %rung.source, url = %rung.url, %reason, detail, "no image");
         self.memory.failed(rung, reason, detail, passed, error.retry_after(), policy);
+        if let TryError::Different { digest } = error {
+            self.different.push((*digest, rung.url.clone()));
+        }
         self.tries += 1;
         if let TryError::Fetch(error) = error
             && error.retry_after().is_none_or(|pause| pause <= LONGEST_PAUSE)
@@ -227,12 +256,12 @@ impl Job {
     }
 
     /// Who was asked in this run and gave nothing.
-    pub(super) fn attempts(&self) -> Vec<Attempt> {
+    pub(in crate::ops) fn attempts(&self) -> Vec<Attempt> {
         self.memory.of_this_run().to_vec()
     }
 
     /// Why there is no copy, and whether that is news.
-    pub(super) fn failure(self) -> (Failure, bool) {
+    pub(in crate::ops) fn failure(self) -> (Failure, bool) {
         self.memory.failure(&self.origin)
     }
 }
@@ -242,7 +271,7 @@ pub(super) async fn attempt(shared: &Arc<Shared>, job: Job) -> (Job, Vec<Url>, E
     let mut passed = Vec::new();
     let ended = match job.ladder.rung() {
         Some(rung) if rung.is_list => list(shared, rung).await.map(Ended::Listed),
-        Some(rung) => try_rung(shared, &job, rung, &mut passed).await.map(|got| Ended::Got(Box::new(got))),
+        Some(rung) => try_rung(shared, &job, rung, &mut passed).await,
         None => Err(Trouble::Try(TryError::NoSource)),
     };
     let ended = ended.unwrap_or_else(|trouble| match trouble {
@@ -287,24 +316,32 @@ async fn try_rung(
     job: &Job,
     rung: &Rung,
     passed: &mut Vec<Url>,
-) -> Result<Got, Trouble> {
+) -> Result<Ended, Trouble> {
     tracing::debug!(origin = %job.origin, source = %rung.source, url = %rung.url, "asking");
-    let headers = Headers { referer: rung.referer.clone(), ..Headers::default() };
-    let mut answer = shared.fetcher.get_noting(&rung.url, &headers, passed).await?;
+    let had = match &job.wanted {
+        Wanted::Newer(validators) => Some(validators.clone()),
+        Wanted::Image | Wanted::Exactly(_) => None,
+    };
+    let is_conditional = had.is_some();
+    let headers = Headers { referer: rung.referer.clone(), had, ..Headers::default() };
+    let mut answer = match shared.fetcher.get_noting(&rung.url, &headers, passed).await {
+        Err(error) if is_conditional && error.is_not_modified() => return Ok(Ended::Unchanged),
+        answer => answer?,
+    };
     let (buffer, draft) = receive(shared, &mut answer).await?;
     let limits = shared.options.limits;
     let writing = Arc::clone(shared);
     let finished = tokio::task::spawn_blocking(move || finish(&writing, &buffer, draft, &limits));
     let (draft, inspected) = finished.await.map_err(|_| Trouble::Try(TryError::Broken))??;
     let url = answer.final_url.as_str();
-    Ok(Got {
+    Ok(Ended::Got(Box::new(Got {
         draft,
         inspected,
         source: rung.source.to_string(),
         url: (url != job.origin.as_str()).then(|| url.to_owned()),
         etag: answer.headers.etag.clone(),
         last_modified: answer.headers.last_modified.clone(),
-    })
+    })))
 }
 
 /// Takes the body in; all but its end is in the draft afterwards, if it is large.

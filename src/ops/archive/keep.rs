@@ -182,7 +182,7 @@ struct Change {
 
 /// # Errors
 /// When the store, the journal or the catalog fails. Documents are then as they were.
-fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
+pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
     let mut done = Done { keys: batch.keys, finished: batch.documents.len() as u64, ..Done::default() };
     let catalog = &shared.archive.catalog;
     let mut new = HashSet::new();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::catalog::row::{Counts, Failure};
 use crate::crawl::Skip;
 use crate::ops::archive::keep::Tally;
+use crate::ops::archive::update::Updates;
 
 /// The outcome of a run.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Report {
     pub references: References,
     /// Images, by what became of them.
     pub images: Images,
+    /// What became of the images that were kept before, if that was asked for.
+    pub updates: Option<Updates>,
     /// Images that nobody gave.
     pub failures: Vec<UnarchivedImage>,
     /// Documents that could not be read or not be rewritten.

@@ -6,20 +6,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
-use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
 use crate::crawl::Entry;
-use crate::fetch::pace::{Next, Pace, Signal};
-use crate::ladder::{Hints, wayback};
-use crate::ops::archive::asking::{self, Asking};
-use crate::ops::archive::download::{self, Ended, Job, Then, TryError};
+use crate::ladder::Hints;
+use crate::ops::archive::asking;
+use crate::ops::archive::climb::{Climb, Fate};
 use crate::ops::archive::keep::{self, Batch, Document, Done, Keeper};
 use crate::ops::archive::reading::{Read, Reading, read};
 use crate::ops::archive::recall::Unmasked;
 use crate::ops::archive::{DocumentFailure, Report, Shared};
+use crate::ops::stop;
 
 /// Documents and references that wait for images at a time.
 const WINDOW_DOCUMENTS: usize = 2_000;
@@ -39,7 +37,7 @@ struct Waiting {
 /// The state of one run; only the loop touches it.
 pub(super) struct Loop {
     shared: Arc<Shared>,
-    pace: Pace<Job>,
+    climb: Climb,
     waiting: HashMap<u64, Waiting>,
     next_waiting: u64,
     /// References in the window.
@@ -50,7 +48,6 @@ pub(super) struct Loop {
     fresh: HashMap<OriginKey, BlobName>,
     /// Origins that nobody gave in this run: asked once a run. The index is that of `report.failures`.
     failed: HashMap<OriginKey, usize>,
-    asking: Asking,
     batch: Batch,
     batch_since: Option<Instant>,
     keeper: Keeper,
@@ -59,11 +56,8 @@ pub(super) struct Loop {
 
 impl Loop {
     pub(super) fn new(shared: Arc<Shared>, report: Report) -> Result<Self> {
-        let mut pace = Pace::new(shared.options.fetch.concurrency, shared.options.fetch.per_host);
-        pace.limit(wayback::HOST, wayback::AT_A_TIME);
         Ok(Self {
-            pace,
-            asking: Asking::new(&shared)?,
+            climb: Climb::new(Arc::clone(&shared))?,
             waiting: HashMap::new(),
             next_waiting: 0,
             references: 0,
@@ -83,13 +77,11 @@ impl Loop {
         mut self,
         mut reading: mpsc::Receiver<Reading>,
     ) -> Result<(Report, Vec<Unmasked>)> {
-        let mut downloads: JoinSet<(Job, Vec<Url>, Ended)> = JoinSet::new();
         let mut keeping: Option<oneshot::Receiver<Result<Done>>> = None;
         let mut all_read = false;
-        let mut stop = std::pin::pin!(stop_signal());
+        let mut stop = std::pin::pin!(stop::signal());
         loop {
-            let wake = self.start_downloads(&mut downloads)?;
-            let idle = all_read && downloads.is_empty() && self.waiting.is_empty();
+            let idle = all_read && self.climb.len() == 0 && self.waiting.is_empty();
             if keeping.is_none() && (self.batch_is_due() || (idle && !self.batch.is_empty())) {
                 keeping = Some(self.keep());
             }
@@ -100,18 +92,14 @@ impl Loop {
                 && self.references < WINDOW_REFERENCES
                 && !self.batch.is_full();
             let due = self.batch_since.map(|since| since + BATCH_AGE).filter(|_| keeping.is_none());
-            let wake = wake.into_iter().chain(due).min();
-            let sleep = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let sleep = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 read = reading.recv(), if room && !all_read => match read {
                     Some(Reading::Document(read)) => self.admit(*read)?,
                     Some(Reading::Skipped(path, skip)) => self.report.skip(path, &skip),
                     None => all_read = true,
                 },
-                Some(ended) = downloads.join_next() => {
-                    let (job, passed, ended) = ended.context("a download stopped")?;
-                    self.ended(job, &passed, ended)?;
-                },
+                Some(fate) = self.climb.next() => self.take(fate?)?,
                 done = async { keeping.as_mut().expect("guarded below").await }, if keeping.is_some() => {
                     keeping = None;
                     self.kept(done.context("the keeping thread stopped")??).await?;
@@ -119,7 +107,7 @@ impl Loop {
                 () = tokio::time::sleep_until(sleep.into()) => {},
                 () = &mut stop => {
                     tracing::warn!("stopping: what is downloaded is kept first");
-                    downloads.shutdown().await;
+                    self.climb.stop().await;
                     if let Some(keeping) = keeping.take() {
                         let done = keeping.await.context("the keeping thread stopped")??;
                         self.kept(done).await?;
@@ -134,29 +122,7 @@ impl Loop {
             }
         }
         self.finish().await?;
-        Ok((self.report, self.asking.take_unmasked()))
-    }
-
-    /// Starts what the pace allows; says when there may be more, if only time is missing.
-    fn start_downloads(
-        &mut self,
-        downloads: &mut JoinSet<(Job, Vec<Url>, Ended)>,
-    ) -> Result<Option<Instant>> {
-        loop {
-            match self.pace.next(Instant::now()) {
-                Next::Start(job) => {
-                    if self.asking.is_left_alone(&job) {
-                        self.pace.done(&job.host(), Signal::Fine, Instant::now());
-                        self.go_on(job)?;
-                        continue;
-                    }
-                    let shared = Arc::clone(&self.shared);
-                    downloads.spawn(async move { download::attempt(&shared, job).await });
-                }
-                Next::Wait(until) => return Ok(Some(until)),
-                Next::Busy | Next::Idle => return Ok(None),
-            }
-        }
+        Ok((self.report, self.climb.asking.take_unmasked()))
     }
 
     /// A document enters the window: its origins are looked up, and those that nobody has are asked for.
@@ -166,18 +132,18 @@ impl Loop {
         self.report.found(&read.counts, read.kept.len() as u64);
         let mut asked = HashSet::new();
         let mut jobs = Vec::new();
-        let hints = Hints { wrappers: Vec::new(), policy: None, page: read.page.clone(), date: read.date };
+        let hints = Hints { page: read.page.clone(), date: read.date, ..Hints::default() };
         let shown: HashSet<OriginKey> =
             read.targets.iter().filter(|target| !target.link).map(|target| target.key).collect();
         for target in &mut read.targets {
             target.answer = self.answer(target.key)?;
             if target.answer.is_some() || !asked.insert(target.key) {
-                self.asking.also_ask(target);
+                self.climb.asking.also_ask(target);
                 continue;
             }
             if let Some(waiters) = self.pending.get_mut(&target.key) {
                 waiters.push(id);
-                self.asking.also_ask(target);
+                self.climb.asking.also_ask(target);
                 continue;
             }
             let hints = Hints { wrappers: target.wrappers.clone(), policy: target.policy, ..hints.clone() };
@@ -192,7 +158,7 @@ impl Loop {
                 None => self.shared.archive.catalog.failure(target.key)?,
             };
             let is_link = !shown.contains(&target.key);
-            jobs.push(self.asking.job(&self.shared, target, is_link, &hints, failure));
+            jobs.push(self.climb.asking.job(&self.shared, target, is_link, &hints, failure));
             self.pending.insert(target.key, vec![id]);
         }
         self.references += read.targets.len();
@@ -202,28 +168,7 @@ impl Loop {
             return self.ready(waiting);
         }
         self.waiting.insert(id, waiting);
-        jobs.into_iter().try_for_each(|job| self.go_on(job))
-    }
-
-    /// Asks whoever is next, or gives up.
-    fn go_on(&mut self, mut job: Job) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        while !job.seek(self.asking.hosts(), shared.policy(), shared.since) {
-            let others = self.asking.others(job.key);
-            if others.is_empty() {
-                self.shared.progress.failed();
-                let key = job.key;
-                let (failure, is_news) = job.failure();
-                let index = match self.failed.get(&key) {
-                    Some(index) => self.report.fail_again(*index, failure),
-                    None => self.report.fail(failure, is_news),
-                };
-                self.failed.insert(key, index);
-                return self.resolved(key);
-            }
-            job.also_ask(others);
-        }
-        self.ask(job, None);
+        jobs.into_iter().for_each(|job| self.climb.ask(job));
         Ok(())
     }
 
@@ -238,55 +183,31 @@ impl Loop {
         }
     }
 
-    fn ask(&mut self, job: Job, not_before: Option<Instant>) {
-        self.pace.push(&job.host(), not_before, job);
-    }
-
-    /// A download came to an end: a copy, another try, another rung, or nobody has it. `passed` is where
-    /// redirects led.
-    fn ended(&mut self, mut job: Job, passed: &[Url], ended: Ended) -> Result<()> {
-        let host = job.host();
-        self.pace.done(&host, ended.signal(), Instant::now());
-        if let Some((reason, pause)) = ended.closes_host() {
-            self.asking.close(&host, reason, pause);
-        }
-        match ended {
-            Ended::Got(got) => match self.asking.judge(&self.shared, &job, &got)? {
-                Some(error) => self.lost(job, passed, &error),
-                None => {
-                    self.shared.progress.downloaded();
-                    self.report.downloaded(got.draft.bytes());
-                    let blob = BlobName { digest: got.draft.digest(), media_type: got.inspected.media_type };
-                    self.fresh.insert(job.key, blob);
-                    self.asking.others(job.key);
-                    self.batch.got(&job, *got);
-                    self.touch_batch();
-                    self.resolved(job.key)
-                }
-            },
-            Ended::Listed(body) => {
-                job.listed(&body);
-                self.go_on(job)
+    /// An image's fate is known: a copy, or nobody has it.
+    fn take(&mut self, fate: Fate) -> Result<()> {
+        let key = match fate {
+            Fate::Got(job, got) => {
+                self.report.downloaded(got.draft.bytes());
+                let blob = BlobName { digest: got.draft.digest(), media_type: got.inspected.media_type };
+                self.fresh.insert(job.key, blob);
+                let key = job.key;
+                self.batch.got(&job, *got);
+                self.touch_batch();
+                key
             }
-            Ended::Failed(error) => self.lost(job, passed, &error),
-            Ended::Store(error) => Err(error),
-        }
-    }
-
-    fn lost(&mut self, mut job: Job, passed: &[Url], error: &TryError) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let host = job.host();
-        let by_experience = job.ladder().is_by_experience();
-        match job.failed(error, passed, shared.policy()) {
-            Then::Again(not_before) => {
-                self.ask(job, Some(not_before));
-                Ok(())
+            // The second is for those who ask on a condition.
+            Fate::Nobody(job) | Fate::Unchanged(job) => {
+                let key = job.key;
+                let (failure, is_news) = job.failure();
+                let index = match self.failed.get(&key) {
+                    Some(index) => self.report.fail_again(*index, failure),
+                    None => self.report.fail(failure, is_news),
+                };
+                self.failed.insert(key, index);
+                key
             }
-            Then::Left => {
-                self.asking.lost(&host, job.origin(), error.reason(), by_experience);
-                self.go_on(job)
-            }
-        }
+        };
+        self.resolved(key)
     }
 
     /// An origin's fate is known: documents that waited for it only are ready.
@@ -343,8 +264,8 @@ impl Loop {
 
     fn keep(&mut self) -> oneshot::Receiver<Result<Done>> {
         let mut batch = std::mem::take(&mut self.batch);
-        batch.hosts = self.asking.take_changed_hosts();
-        batch.placeholders = self.asking.take_news();
+        batch.hosts = self.climb.asking.take_changed_hosts();
+        batch.placeholders = self.climb.asking.take_news();
         self.batch_since = None;
         self.keeper.keep(batch)
     }
@@ -392,25 +313,10 @@ impl Loop {
     async fn finish(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let mut batch = std::mem::take(&mut self.batch);
-        batch.hosts = self.asking.take_changed_hosts();
-        batch.placeholders = self.asking.take_news();
+        batch.hosts = self.climb.asking.take_changed_hosts();
+        batch.placeholders = self.climb.asking.take_news();
         tokio::task::spawn_blocking(move || keep::confirm(&shared, batch))
             .await
             .context("the keeping thread stopped")?
-    }
-}
-
-/// Ends when the user or the system asks the program to stop.
-async fn stop_signal() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(error) => {
-            tracing::warn!(%error, "signals cannot be heard");
-            return std::future::pending().await;
-        }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {},
-        _ = tokio::signal::ctrl_c() => {},
     }
 }
