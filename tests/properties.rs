@@ -170,6 +170,23 @@ fn xml_piece() -> impl Strategy<Value = String> {
     })
 }
 
+fn css_piece() -> impl Strategy<Value = String> {
+    (0..12, url(), url()).prop_map(|(form, a, b)| match form {
+        0 => format!("a {{ background: url({a}) }}\n"),
+        1 => format!("a{{BACKGROUND:URL( \"{a}\" ),url('{b}')}}"),
+        2 => format!("@media print {{ a::before {{ content: url({a}) }} }}\r\n"),
+        3 => format!("a {{ background-image: image-set(\"{a}\" 1x, url({b}) 2x) }}"),
+        4 => format!(":root {{ --logo: url({a}); --x: {b} }}"),
+        5 => format!("@import url({a}); @font-face {{ src: url({b}) }}"),
+        6 => format!("/* url({a}) */ a {{ cursor: url({b}), auto }}"),
+        7 => format!("a {{ background: url({}) }}", a.replace('/', "\\/")),
+        8 => format!("a {{ background: url(\"{}\") }}", a.replace('h', "\\68 ")),
+        9 => format!("a {{ mask: url({a}); filter: url({b}#x) "),
+        10 => format!("a {{ background: url('{a} \n b: url({b}) }}"),
+        _ => "} ) \0 '\u{7f} \\".to_owned(),
+    })
+}
+
 fn style() -> impl Strategy<Value = LinkStyle> {
     prop::sample::select(vec![
         LinkStyle::Relative,
@@ -190,6 +207,11 @@ proptest! {
         let body = pieces.concat();
         let (text, kind) = if html { (body, DocumentKind::Html) } else { (head + &body, DocumentKind::Markdown) };
         check(&resolver, text.as_bytes(), kind, &style);
+    }
+
+    #[test]
+    fn a_generated_style_sheet_comes_back(pieces in prop::collection::vec(css_piece(), 0..12), style in style()) {
+        check(&resolver(), pieces.concat().as_bytes(), DocumentKind::Css, &style);
     }
 
     #[test]
