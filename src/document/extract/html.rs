@@ -341,6 +341,8 @@ mod tests {
             "property=og:image",
             "property='og:image:secure_url'",
             "name=og:image:url",
+            "itemprop=primaryImageOfPage",
+            "itemprop=logo",
             "name=twitter:image",
             "name='twitter:image:src'",
             "name=msapplication-TileImage",
@@ -365,6 +367,12 @@ mod tests {
             check(&format!("<img {name}=//h/a>"), &["//h/a"]);
         }
         check("<img data-srcset='//h/a 1x, //h/b 2x' data-lazy-srcset=//h/c>", &["//h/a", "//h/b", "//h/c"]);
+        check("<img data-lowsrc=//h/a data-flickity-lazyload-srcset='//h/b 2x'>", &["//h/a", "//h/b"]);
+        check(
+            "<p data-bg-multi='url(//h/a), url(//h/b)' data-bg-set='url(//h/c) 1x'>",
+            &["//h/a", "//h/b", "//h/c"],
+        );
+        check("<a data-mfp-src=//h/a.png><a data-mfp-src=//h/b>", &["//h/a.png"]);
         check("<div data-bg='url(&quot;//h/a&quot;)' data-src=a.png data-url=b.png>", &["//h/a", "a.png"]);
         check("<a data-src=//h/a.png data-bg=//h/b><div data-src=//h/c>", &["//h/a.png", "//h/b"]);
         check("<div data-bg=#fff data-image='{\"a\":\"/b.png\"}' data-lazy=true data-img='a / b'>", &[]);
