@@ -248,6 +248,9 @@ mod tests {
         check("---\nexcerpt: <img src=a>\n---\n<img src=b>", &["b"]);
         check("<p>---\nimage: //h/a.png\n---\n<img src=b>", &["b"]);
         check("---\nimage: //h/a.png\n<img src=b>", &["b"]);
+        let html = b"---\nimage: '//h/a'\n---\n<img src=b>";
+        let after = crate::document::splice::tests::replaced(html, &found(html).references, "/it's");
+        assert_eq!(after, "---\nimage: '/it''s'\n---\n<img src=/it&#39;s>");
     }
 
     #[test]
