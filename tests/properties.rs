@@ -31,7 +31,12 @@ fn archive(resolver: &Resolver, bytes: &[u8], kind: DocumentKind, style: &LinkSt
     let answers = look(resolver, bytes, kind).remote.into_iter().map(|remote| {
         let digest = Digest::of(remote.origin.as_str().as_bytes());
         let blob = BlobName { digest, media_type: MediaType::Jpeg };
-        let link = style.link(Path::new("/blog/posts & notes/(1)"), Path::new("/blog/ca'che/images"), blob);
+        let link = style.link(
+            Path::new("/blog/posts & notes/(1)"),
+            Path::new("/blog/ca'che/images"),
+            blob,
+            remote.url(),
+        );
         (remote.reference, blob, link)
     });
     rewrite::plan(bytes, &[], Vec::new(), answers.collect(), "run")

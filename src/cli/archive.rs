@@ -124,35 +124,23 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     if stdin {
         let bytes = setup::stdin(&work.reader)?;
         let folder = std::env::current_dir()?;
-        let run = async move {
-            let Work { reader, archive, fetcher, progress } = work;
-            stdin::archive(reader, archive, fetcher, bytes, &folder, options, progress).await
-        };
-        let outcome = stop::unless_asked_twice(runtime, run);
+        let Work { reader, archive, fetcher, progress } = work;
+        let run = stdin::archive(reader, archive, fetcher, bytes, &folder, options, progress);
+        let outcome = stop::unless_asked_twice(&runtime, run);
         drop(display);
-        let Some(outcome) = outcome? else { return Ok(stopped()) };
-        let (document, report) = outcome?;
+        let (document, report) = outcome??;
         io::stdout().write_all(&document)?;
         print_report(context, &report, arguments, &mut io::stderr())?;
         return Ok(exit(&report));
     }
     let Work { reader, archive, fetcher, progress } = work;
     let run = archive::archive(reader, archive, fetcher, entries, known, options, progress);
-    let outcome = stop::unless_asked_twice(runtime, run);
+    let outcome = stop::unless_asked_twice(&runtime, run);
     drop(display);
-    let Some(outcome) = outcome? else { return Ok(stopped()) };
-    let mut report = outcome?;
+    let mut report = outcome??;
     report.skip_all(skipped);
     print_report(context, &report, arguments, &mut io::stdout())?;
     Ok(exit(&report))
-}
-
-/// Says that a second Ctrl-C was heard.
-fn stopped() -> Exit {
-    tracing::warn!(
-        "stopped at once: each document is wholly old or wholly new; run the same command again to go on"
-    );
-    Exit::Interrupted
 }
 
 /// What a configuration means for a run; no diffs.

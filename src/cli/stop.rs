@@ -1,26 +1,25 @@
 //! Ctrl-C once lets a run end in good order, which takes a while; twice ends it where it stands.
 
 use std::future::Future;
+use std::process;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs `work` to its end, or to the second time that the user or the system asks the program to stop. Then
-/// there is no outcome, and nothing is waited for: the caller is to return to `main`. Documents are whole
-/// at any moment, so this is as good as a crash.
+use crate::cli::exit::Exit;
+
+/// Runs `work` on this thread to its end. When the user or the system asks the program to stop for the second
+/// time, the program ends there and then: documents are whole at any moment, so this is as good as a crash.
 ///
 /// # Errors
-/// When signals cannot be heard, or `work` panics.
-pub(super) fn unless_asked_twice<T: Send + 'static>(
-    runtime: Runtime,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<Option<T>> {
-    let outcome = runtime.block_on(async {
+/// When signals cannot be heard.
+pub(super) fn unless_asked_twice<T>(runtime: &Runtime, work: impl Future<Output = T>) -> Result<T> {
+    runtime.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let task = tokio::spawn(work);
-        let second = async {
+        // On a thread of its own, for the run may be waiting for a disk.
+        tokio::spawn(async move {
             for has_been_asked in [false, true] {
                 tokio::select! {
                     _ = interrupt.recv() => {},
@@ -30,13 +29,11 @@ pub(super) fn unless_asked_twice<T: Send + 'static>(
                     tracing::warn!("asked to stop; once more stops at once");
                 }
             }
-        };
-        tokio::select! {
-            outcome = task => outcome.map(Some).context("the run stopped"),
-            () = second => Ok(None),
-        }
-    });
-    // What blocks in it would be waited for if it were dropped.
-    runtime.shutdown_background();
-    outcome
+            tracing::warn!(
+                "stopped at once: each document is wholly old or wholly new; run the same command again to go on"
+            );
+            process::exit(i32::from(Exit::Interrupted.code()));
+        });
+        Ok(work.await)
+    })
 }

@@ -52,9 +52,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let (report, repair) = match arguments.repair {
         false => (report, None),
         true => {
-            let Some((report, repair)) = repaired(context, reader, archive, report)? else {
-                return Ok(Exit::Interrupted);
-            };
+            let (report, repair) = repaired(context, reader, archive, report)?;
             (report, Some(repair))
         }
     };
@@ -86,22 +84,22 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     })
 }
 
-/// Asks for what is missing or damaged; `None` if the user would not wait for the end.
+/// Asks for what is missing or damaged.
 fn repaired(
     context: &Context,
     reader: Reader,
     archive: Archive,
     found: verify::Report,
-) -> Result<Option<(verify::Report, repair::Report)>> {
+) -> Result<(verify::Report, repair::Report)> {
     let config = &context.config;
     let options = super::archive::options(config, setup::link(config, None)?, false)?;
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress), context.quiet);
     let fetcher = setup::fetcher(config)?;
     let repair = repair::repair(Arc::new(reader), Arc::new(archive), fetcher, options, progress, found);
-    let outcome = stop::unless_asked_twice(tokio::runtime::Runtime::new()?, repair);
+    let outcome = stop::unless_asked_twice(&tokio::runtime::Runtime::new()?, repair);
     drop(display);
-    outcome?.transpose()
+    outcome?
 }
 
 fn human(report: &verify::Report, out: &mut impl Write) -> io::Result<()> {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr2_iter, memchr3};
+use memchr::{memchr2_iter, memchr3, memchr3_iter};
 
 use crate::document::escape::Escapes;
 use crate::document::reference::{Reference, ReferenceKind};
@@ -209,10 +209,20 @@ pub fn is_fetchable(url: &str) -> bool {
     !(url.is_empty() || url.starts_with('#') || SCHEMES.iter().any(starts_with) || is_template(url))
 }
 
+/// Whether the query of `url` is a formula in TeX, whose braces are no placeholders: `?\frac{a}{b}`,
+/// `?tex=x^{ij}`, with a backslash or a caret that may be percent-encoded.
+fn holds_formula(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query).as_bytes();
+    memchr3_iter(b'\\', b'^', b'%', query).any(|at| match &query[at..] {
+        [b'%', rest @ ..] => matches!(rest, [b'5', b'C' | b'c' | b'E' | b'e', ..]),
+        _ => true,
+    })
+}
+
 /// Whether a template engine should have replaced a part of `url`: `{{ x }}`, `{% x %}`, `<% x %>`,
-/// `<?php`, `${x}` or `{width}`. A brace in itself is none: URLs hold `{GUID}`s, which have digits.
+/// `<?php`, `${x}` or `{width}`. A brace in itself is none: URLs hold `{GUID}`s, which have digits, and formulas.
 fn is_template(url: &str) -> bool {
-    memchr2_iter(b'{', b'<', url.as_bytes()).any(|open| {
+    let has_placeholder = memchr2_iter(b'{', b'<', url.as_bytes()).any(|open| {
         let (before, rest) = url.as_bytes().split_at(open);
         let is_word = || {
             let word =
@@ -225,7 +235,8 @@ fn is_template(url: &str) -> bool {
             [b'{', ..] => before.last() == Some(&b'$') || is_word(),
             _ => false,
         }
-    })
+    });
+    has_placeholder && !holds_formula(url)
 }
 
 #[cfg(test)]
@@ -293,6 +304,18 @@ mod tests {
             check(url, false);
         }
         for url in ["{{ x }}", "/a/{%x%}", "<%= x %>", "<?php x", "/${x}.png", "a_{width}x.png"] {
+            check(url, false);
+        }
+        for url in [
+            "//h/?\\frac{a}{b}",
+            "//h/?tex=3^{ij}",
+            "//h/?x=%5Csqrt{{a}}",
+            "//h/?a=%5e{%5calpha}",
+            "//h/?{a}\\b",
+        ] {
+            check(url, true);
+        }
+        for url in ["//h/^{a}.png", "//h/?a=%5d{b}", "//h/\\{a}?b", "//h/?{a}%", "//h/?{a}%5"] {
             check(url, false);
         }
         for url in ["a.png", "//h/a.png", "https://h/{3F2504E0-4F89}.png", "a{}.png", "a<b.png", "a{", "$"] {

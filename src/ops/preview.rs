@@ -117,7 +117,7 @@ fn look(
         let Some(folder) = &folder else { continue };
         let escapes = remote.reference.escapes;
         let text = match blob {
-            Some(blob) => escapes.encode(&options.link.link(folder, images, blob)),
+            Some(blob) => escapes.encode(&options.link.link(folder, images, blob, remote.url())),
             None => escapes.encoding().write(options.link.link_to(folder, images, STAND_IN)),
         };
         edits.push(Edit { span: remote.reference.span, text });

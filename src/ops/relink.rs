@@ -34,7 +34,7 @@ fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Plan {
     let bytes = &planning.document.bytes;
     let images = archive.store.images();
     let edits = resolved.kept.iter().filter_map(|link| {
-        let text = link.escapes.encode(&style.link(&folder, &images, link.blob));
+        let text = link.escapes.encode(&style.link(&folder, &images, link.blob, &link.url));
         (bytes[link.span.range()] != text).then_some(Edit { span: link.span, text })
     });
     let patch =

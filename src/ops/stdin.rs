@@ -61,7 +61,8 @@ pub async fn archive(
     for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
         let kept = archive.catalog.kept(OriginKey::of(&remote.origin))?;
         if let Some(blob) = kept.filter(|blob| archive.store.contains(*blob)) {
-            answers.push((remote.reference, blob, options.link.link(&folder, &images, blob)));
+            let link = options.link.link(&folder, &images, blob, remote.url());
+            answers.push((remote.reference, blob, link));
         }
     }
     Ok((rewrite::plan(&bytes, &[], Vec::new(), answers, "").after, report))

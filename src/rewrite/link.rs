@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 
 use crate::blob::BlobName;
 use crate::document::base::Base;
+use crate::media::MediaType;
 
 /// What a path segment may hold as it is, and needs no escape in any grammar: RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -60,10 +61,15 @@ impl LinkStyle {
         holds.then_some(Cow::Borrowed(folder))
     }
 
-    /// The URL that a document whose links lead from `folder` uses for `blob` in `images`; both folders absolute.
+    /// The URL that a document whose links lead from `folder` uses for `blob` in `images`, both folders absolute,
+    /// in place of the URL `stood`. The fragment of an SVG stays: it names the part of it that is shown.
     #[must_use]
-    pub fn link(&self, folder: &Path, images: &Path, blob: BlobName) -> String {
-        self.link_to(folder, images, &blob.to_string())
+    pub fn link(&self, folder: &Path, images: &Path, blob: BlobName, stood: &str) -> String {
+        let link = self.link_to(folder, images, &blob.to_string());
+        match stood.find('#').filter(|_| blob.media_type == MediaType::Svg) {
+            Some(fragment) => link + &stood[fragment..],
+            None => link,
+        }
     }
 
     /// The same for anything that lies in `images` under the name `name`.
@@ -123,7 +129,6 @@ pub fn relative(from: &Path, to: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::media::MediaType;
 
     #[test]
     fn a_relative_link_leads_from_the_document_to_the_blob() {
@@ -134,12 +139,22 @@ mod tests {
             ("/blog", "/var/my images (1)/图", "../var/my%20images%20%281%29/%E5%9B%BE/"),
             ("/a/images", "/a/images", ""),
         ] {
-            let link = LinkStyle::Relative.link(Path::new(folder), Path::new(images), blob);
+            let link = LinkStyle::Relative.link(Path::new(folder), Path::new(images), blob, "x.png#a");
             assert_eq!(link, format!("{expected}{blob}"), "from {folder} to {images}");
             assert_eq!(BlobName::from_link(&link), Some(blob));
             let target = target(Path::new(folder), &link);
             assert_eq!(target, Some(Path::new(images).join(blob.to_string())));
         }
+    }
+
+    #[test]
+    fn the_part_of_an_svg_that_is_shown_stays() {
+        let blob = BlobName { digest: Digest::of(b"x"), media_type: MediaType::Svg };
+        let style = LinkStyle::Prefix("/i/".into());
+        let link = |stood| style.link(Path::new("/"), Path::new("/"), blob, stood);
+        assert_eq!(link("http://h/m.svg"), format!("/i/{blob}"));
+        assert_eq!(link("https://p/?http://h/m.svg#a"), format!("/i/{blob}#a"));
+        assert_eq!(BlobName::from_link(&link("http://h/m.svg#a")), Some(blob));
     }
 
     #[test]

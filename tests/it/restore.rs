@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::archive::{proxied, web};
-use crate::support::Test;
+use crate::support::origin::Origin;
+use crate::support::{Test, picture};
 
 #[test]
 fn restore_gives_every_byte_and_the_mtime_back() {
@@ -183,4 +184,27 @@ fn relink_changes_the_style_and_keeps_the_way_back() {
     test.run("restore posts").expect_code(0);
     assert_eq!(test.read("posts/a.md"), post.as_bytes());
     assert_eq!(origin.requests().len(), 0);
+}
+
+#[test]
+fn the_fragment_of_an_svg_stays_through_every_change() {
+    let origin = Origin::start();
+    let svg = br#"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect id="a"/></svg>"#;
+    origin.image("http://cdn.example/m.svg", *svg);
+    origin.image("http://cdn.example/p.png", picture::png(1));
+    let page = "<p style=\"mask: url(http://cdn.example/m.svg#a)\"><img src=http://cdn.example/m.svg#view>\
+                <img src=http://cdn.example/p.png#pic_center><svg><use href=http://cdn.example/m.svg#b /></svg>\n";
+    let test = Test::new().origin(&origin).document("a.html", page);
+    let holds = |fragments: &[&str]| {
+        let text = String::from_utf8(test.read("a.html")).unwrap();
+        assert!(fragments.iter().all(|fragment| text.contains(&format!(".svg{fragment}"))), "{text}");
+        assert!(!text.contains("cdn.example"), "{text}");
+    };
+    test.run("archive a.html").expect_code(0);
+    holds(&["#a)", "#view>", "#b "]);
+    test.run("relink a.html --link /images/").expect_code(0);
+    holds(&["#a)", "#view>", "#b "]);
+    test.run("verify").expect_code(0);
+    test.run("restore a.html").expect_code(0);
+    assert_eq!(test.read("a.html"), page.as_bytes());
 }

@@ -4,6 +4,8 @@
 //! holds the two against each other, on real pages and on random markup) but at a third of the speed or
 //! less when it has to look at every attribute, and it takes `noscript` for text.
 //!
+//! A page that a site generator is to make starts with front matter, as a post in Markdown does.
+//!
 //! Read are the attributes that `html/meaning.rs` knows, `style` elements and attributes, JSON-LD, and the contents
 //! of `template`, `noscript` and `srcdoc`. Comments, other scripts, `textarea` and other raw text hold no references.
 
@@ -11,7 +13,7 @@ use std::ops::Range;
 
 use crate::document::decoded::Decoded;
 use crate::document::escape::{Escape, Escapes};
-use crate::document::extract::{Found, Rules, candidate, css, json_ld, nested, srcset};
+use crate::document::extract::{Found, Rules, candidate, css, front_matter, json_ld, nested, srcset};
 use crate::document::reference::ReferenceKind;
 use crate::document::referrer::Policy;
 use crate::document::span::Span;
@@ -34,7 +36,8 @@ mod token;
 /// `found.links` gets every `a href` that may lead to an image, and what a script will load (`data-src`)
 /// into an element that is no image, unless its extension tells.
 pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) {
-    find_page(bytes, 0, rules, found);
+    let body = front_matter::find(bytes, rules, found);
+    find_in(bytes, &[Span::new(body, bytes.len())], rules, found);
 }
 
 /// The same for the HTML that stands in `pieces` of a document of another kind. Each piece is read on its
@@ -239,6 +242,18 @@ mod tests {
     }
 
     #[test]
+    fn front_matter() {
+        check("---\nlayout: post\nimage: '//h/a'\n---\n<img src=b>", &["//h/a", "b"]);
+        check("+++\ncover = \"//h/a\"\n+++\n<img src=b>", &["//h/a", "b"]);
+        check("---\nexcerpt: <img src=a>\n---\n<img src=b>", &["b"]);
+        check("<p>---\nimage: //h/a.png\n---\n<img src=b>", &["b"]);
+        check("---\nimage: //h/a.png\n<img src=b>", &["b"]);
+        let html = b"---\nimage: '//h/a'\n---\n<img src=b>";
+        let after = crate::document::splice::tests::replaced(html, &found(html).references, "/it's");
+        assert_eq!(after, "---\nimage: '/it''s'\n---\n<img src=/it&#39;s>");
+    }
+
+    #[test]
     fn quotes_and_white_space() {
         for html in [
             "<img src='a.png'>",
@@ -332,7 +347,7 @@ mod tests {
         }
         check("<link rel=preload as=image href=a imagesrcset='b 1x, c 2x'>", &["a", "b", "c"]);
         check("<link rel=prefetch as=IMAGE href=a><link rel=icon imagesrcset=b>", &["a"]);
-        check("<link itemprop=image href=a>", &["a"]);
+        check("<link itemprop=image href=a><link itemprop=logo href=b>", &["a", "b"]);
     }
 
     #[test]
@@ -341,6 +356,8 @@ mod tests {
             "property=og:image",
             "property='og:image:secure_url'",
             "name=og:image:url",
+            "itemprop=primaryImageOfPage",
+            "itemprop=logo",
             "name=twitter:image",
             "name='twitter:image:src'",
             "name=msapplication-TileImage",
@@ -365,6 +382,12 @@ mod tests {
             check(&format!("<img {name}=//h/a>"), &["//h/a"]);
         }
         check("<img data-srcset='//h/a 1x, //h/b 2x' data-lazy-srcset=//h/c>", &["//h/a", "//h/b", "//h/c"]);
+        check("<img data-lowsrc=//h/a data-flickity-lazyload-srcset='//h/b 2x'>", &["//h/a", "//h/b"]);
+        check(
+            "<p data-bg-multi='url(//h/a), url(//h/b)' data-bg-set='url(//h/c) 1x'>",
+            &["//h/a", "//h/b", "//h/c"],
+        );
+        check("<a data-mfp-src=//h/a.png><a data-mfp-src=//h/b>", &["//h/a.png"]);
         check("<div data-bg='url(&quot;//h/a&quot;)' data-src=a.png data-url=b.png>", &["//h/a", "a.png"]);
         check("<a data-src=//h/a.png data-bg=//h/b><div data-src=//h/c>", &["//h/a.png", "//h/b"]);
         check("<div data-bg=#fff data-image='{\"a\":\"/b.png\"}' data-lazy=true data-img='a / b'>", &[]);

@@ -27,7 +27,7 @@ const IMAGES: [&str; 9] = [
 /// Properties that hold the URL of the object itself.
 const OWN_URLS: [&str; 2] = ["contentUrl", "url"];
 
-/// Types whose objects are images.
+/// Types whose objects are images, compared without regard to ASCII case: some publishers write `imageObject`.
 const IMAGE_TYPES: [&str; 3] = ["Barcode", "ImageObject", "ImageObjectSnapshot"];
 
 /// Objects deeper than this are not read: no page nests so in earnest, and memory stays small.
@@ -135,7 +135,8 @@ impl Walk<'_> {
                 let name = json::decode(self.text.slice(span));
                 if let Some(object) = self.object() {
                     object.has_type = true;
-                    object.is_image |= IMAGE_TYPES.contains(&term(&name));
+                    object.is_image |=
+                        IMAGE_TYPES.iter().any(|image| image.eq_ignore_ascii_case(term(&name)));
                 }
             }
             Role::Nothing => {}
@@ -225,6 +226,8 @@ mod tests {
             &["//h/a", "//h/b"],
         );
         check(r#"{"publisher":{"logo":{"url":"//h/a","@type":["Thing","ImageObject"]}}}"#, &["//h/a"]);
+        check(r#"{"logo":{"@type":"imageObject","url":"//h/a"}}"#, &["//h/a"]);
+        check(r#"{"logo":{"@type":"Organization","url":"//h/a"}}"#, &[]);
         check(r#"{"@graph":[{"@type":"ImageObject","contentUrl":"//h/a"},{"url":"//h/b.png"}]}"#, &["//h/a"]);
         check(r#"[{"photo":"//h/a"},{"primaryImageOfPage":{"url":"//h/b"}}]"#, &["//h/a", "//h/b"]);
         check(r#"{"@type":"VideoObject","thumbnailUrl":["//h/a"],"contentUrl":"//h/b.png"}"#, &["//h/a"]);

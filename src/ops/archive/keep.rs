@@ -286,7 +286,7 @@ fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
     let moved = read.kept.iter().filter_map(|link| {
         let folder = relative.as_deref()?;
         let target = link::target(folder, &link.url)?;
-        let text = || link.escapes.encode(&LinkStyle::Relative.link(folder, &images, link.blob));
+        let text = || link.escapes.encode(&LinkStyle::Relative.link(folder, &images, link.blob, &link.url));
         (target != images.join(link.blob.to_string())).then(|| Edit { span: link.span, text: text() })
     });
     let moved: Vec<Edit> = moved.collect();
@@ -300,7 +300,7 @@ fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
         return Ok(Plan::Through(document, record.filter(|record| !record.links.is_empty())));
     }
     let answers = answers.into_iter().map(|(reference, blob)| {
-        let link = style.link(&folder, &images, blob);
+        let link = style.link(&folder, &images, blob, &reference.url);
         (reference, blob, link)
     });
     let planned = rewrite::plan(&bytes, &known.standing, moved, answers.collect(), &shared.run.name);

@@ -11,6 +11,7 @@ use crate::blob::BlobName;
 use crate::catalog::OriginKey;
 use crate::crawl::Entry;
 use crate::ladder::Hints;
+use crate::media::MediaType;
 use crate::ops::archive::asking;
 use crate::ops::archive::climb::{Climb, Fate};
 use crate::ops::archive::keep::{self, Batch, Document, Done, Keeper};
@@ -234,7 +235,13 @@ impl Loop {
                 None => self.answer(target.key)?,
             };
             match answer {
-                Some(blob) => answers.push((target.reference, blob)),
+                Some(blob) => {
+                    let mut reference = target.reference;
+                    if blob.media_type == MediaType::Svg {
+                        reference.url = target.url;
+                    }
+                    answers.push((reference, blob));
+                }
                 None => {
                     let image = &mut self.report.failures[self.failed[&target.key]];
                     self.batch.failures.extend(image.news());

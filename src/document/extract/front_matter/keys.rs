@@ -67,16 +67,16 @@ const ASIDES: [&str; 17] = [
     "attribution",
     "author",
     "caption",
+    "copyright",
     "credit",
     "credits",
     "description",
     "homepage",
     "href",
     "license",
-    "link",
     "links",
     "page",
-    "permalink",
+    "photographer",
     "text",
     "title",
     "via",
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
 
     pub(super) fn enter(&mut self, key: &str) {
         let name = bare(key);
-        let under_image = self.holds_image() && !ASIDES.contains(&name.as_str());
+        let under_image = self.holds_image() && !is_aside(&name);
         let names_image = names_image(name.rsplit('.').next().unwrap_or(&name));
         self.path.push(Level { name, holds_image: under_image || names_image });
         if self.user.0.iter().any(|wanted| self.ends_with(wanted))
@@ -181,6 +181,12 @@ fn bare(key: &str) -> String {
 fn names_image(name: &str) -> bool {
     let name = name.trim_end_matches(|char: char| char.is_ascii_digit());
     let known = |name: &str| NAMES.contains(&name) || ENDINGS.iter().any(|ending| name.ends_with(ending));
+    known(name) || TAILS.iter().any(|tail| name.strip_suffix(tail).is_some_and(known))
+}
+
+/// `credit`, `creditlink` and `credit_url` all lead to somebody's page.
+fn is_aside(name: &str) -> bool {
+    let known = |name: &str| ASIDES.contains(&name) || name.ends_with("link");
     known(name) || TAILS.iter().any(|tail| name.strip_suffix(tail).is_some_and(known))
 }
 
@@ -248,6 +254,10 @@ mod tests {
         check(&[], &["image", "link"], false);
         check(&[], &["image", "author", "avatar"], true);
         check(&[], &["gallery", "credit"], false);
+        check(&[], &["image", "creditlink"], false);
+        check(&[], &["cover", "Photographer_URL"], false);
+        check(&[], &["image", "link_url"], false);
+        check(&[], &["image", "feature_url"], true);
         check(&[], &["resources", "src"], false);
         check(&["wall"], &["a", "Wall", "b"], true);
         check(&["a.wall-paper"], &["x", "a", "wallPaper"], true);

@@ -176,7 +176,7 @@ impl Place<'_> {
         };
         self.words(tag, Key::Rel, is_icon)
             || self.is_preloaded_image(tag)
-            || self.is_one_of(tag, Key::MetaName, &["image", "thumbnailurl"])
+            || self.is_one_of(tag, Key::MetaName, &["image", "logo", "primaryimageofpage", "thumbnailurl"])
     }
 
     fn is_preloaded_image(self, tag: &Tag) -> bool {
@@ -197,7 +197,7 @@ impl Place<'_> {
 }
 
 /// What a `meta` element calls an image that stands for the page.
-const CARDS: [&str; 25] = [
+const CARDS: [&str; 27] = [
     "og:image",
     "og:image:url",
     "og:image:secure_url",
@@ -211,6 +211,8 @@ const CARDS: [&str; 25] = [
     "twitter:player:image",
     "vk:image",
     "image",
+    "logo",
+    "primaryimageofpage",
     "thumbnail",
     "thumbnailurl",
     "image_src",

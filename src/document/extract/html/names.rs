@@ -8,7 +8,7 @@ pub(super) struct Names<T: 'static, const N: usize> {
     starts: [u8; LONGEST + 2],
 }
 
-const LONGEST: usize = 24;
+const LONGEST: usize = 29;
 
 impl<T: Copy, const N: usize> Names<T, N> {
     pub(super) const fn new(mut entries: [(&'static str, T); N]) -> Self {
@@ -202,7 +202,7 @@ impl Key {
     }
 }
 
-static ATTRIBUTES: Names<Key, 117> = Names::new([
+static ATTRIBUTES: Names<Key, 124> = Names::new([
     ("as", Key::As),
     ("background", Key::Background),
     ("content", Key::Content),
@@ -236,6 +236,9 @@ static ATTRIBUTES: Names<Key, 117> = Names::new([
     ("data-bg", Key::LazyImage),
     ("data-bg-hidpi", Key::LazyImage),
     ("data-bg-image", Key::LazyImage),
+    ("data-bg-multi", Key::LazyImage),
+    ("data-bg-multi-hidpi", Key::LazyImage),
+    ("data-bg-set", Key::LazyImage),
     ("data-bg-src", Key::LazyImage),
     ("data-bg-url", Key::LazyImage),
     ("data-cfsrc", Key::LazySrc),
@@ -249,6 +252,7 @@ static ATTRIBUTES: Names<Key, 117> = Names::new([
     ("data-ezsrc", Key::LazySrc),
     ("data-fallback-src", Key::LazySrc),
     ("data-flickity-lazyload", Key::LazySrc),
+    ("data-flickity-lazyload-src", Key::LazySrc),
     ("data-full-src", Key::LazySrc),
     ("data-full-url", Key::LazySrc),
     ("data-hi-res-src", Key::LazySrc),
@@ -273,7 +277,9 @@ static ATTRIBUTES: Names<Key, 117> = Names::new([
     ("data-lazyload", Key::LazySrc),
     ("data-lazyload-src", Key::LazySrc),
     ("data-lazysrc", Key::LazySrc),
+    ("data-lowsrc", Key::LazySrc),
     ("data-medium-file", Key::LazySrc),
+    ("data-mfp-src", Key::LazySrc),
     ("data-nitro-lazy-src", Key::LazySrc),
     ("data-noscript-src", Key::LazySrc),
     ("data-ori-src", Key::LazySrc),
@@ -315,6 +321,7 @@ static ATTRIBUTES: Names<Key, 117> = Names::new([
     ("data-bgset", Key::LazySrcset),
     ("data-bg-multi-srcset", Key::LazySrcset),
     ("data-ezsrcset", Key::LazySrcset),
+    ("data-flickity-lazyload-srcset", Key::LazySrcset),
     ("data-flickity-srcset", Key::LazySrcset),
     ("data-lazy-srcset", Key::LazySrcset),
     ("data-original-set", Key::LazySrcset),

@@ -146,6 +146,7 @@ fn media() {
 
 #[test]
 fn podcasts_sitemaps_and_the_rest() {
+    check_rss("<itunes:link rel='image' type='x' href='//h/a'/><itunes:link href='//h/b.png'/>", &["//h/a"]);
     check_rss("<itunes:image href='//h/a'/><itunes:author>//h/b.png</itunes:author>", &["//h/a"]);
     check(
         "<rss xmlns:i='http://www.itunes.com/dtds/podcast-1.0.dtd'><i:image href='//h/a'/></rss>",

@@ -84,6 +84,7 @@ pub(super) fn attributes(name: Name<'_>, of: &impl Attributes) -> &'static [Name
         },
         (Namespace::Media, b"thumbnail") => URL,
         (Namespace::Itunes, b"image") => HREF_OR_URL,
+        (Namespace::Itunes, b"link") if of.get("rel").is_some_and(|rel| rel.trim() == "image") => HREF,
         (Namespace::GooglePlay | Namespace::Podcast, b"image") => HREF,
         (Namespace::Podcast, b"images") => SRCSET,
         (Namespace::Podcast, b"person") => IMG,

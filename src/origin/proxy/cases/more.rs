@@ -367,6 +367,8 @@ fn chains_and_unknown_hosts() {
             "https://res.cloudinary.com/x/image/upload/b.jpg",
         ),
         ("/_next/image?url=https://a.io/b c.png&w=3", "nextjs-image", "https://a.io/b%20c.png"),
+        ("/_image?href=https%3A%2F%2Fa.io%2Fb.png&w=3&f=webp", "astro-image", "https://a.io/b.png"),
+        ("https://x.io/docs/_image?href=https%3A%2F%2Fa.io%2Fb", "astro-image", "https://a.io/b"),
         (
             "https://cors.zfour.workers.dev/?https://a.io\\@wsrv.nl/?url=b.io/c",
             "cors-zfour",
