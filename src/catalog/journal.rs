@@ -4,7 +4,7 @@
 //! reads it and a power cut can only spoil the last member. A batch is on disk here before it is in SQLite.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -59,19 +59,21 @@ impl Journal {
 
     /// Adds lines as one member; they are on disk when this returns.
     pub fn append<'a>(&mut self, lines: impl IntoIterator<Item = LineRef<'a>>) -> Result<(), files::Error> {
-        let mut text = Vec::new();
-        for line in lines {
-            serde_json::to_writer(&mut text, &line).expect("a vector takes every byte");
-            text.push(b'\n');
-        }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&text).expect("a vector takes every byte");
-        let member = encoder.finish().expect("a vector takes every byte");
-        self.file
-            .write_all(&member)
+        member(lines)
+            .and_then(|member| self.file.write_all(&member))
             .and_then(|()| self.file.sync_data())
             .map_err(files::Error::io(&self.path, "write"))
     }
+}
+
+/// Lines as a gzip member. They are packed as they are written: of a full batch the text alone is megabytes.
+fn member<'a>(lines: impl IntoIterator<Item = LineRef<'a>>) -> io::Result<Vec<u8>> {
+    let mut text = BufWriter::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for line in lines {
+        serde_json::to_writer(&mut text, &line)?;
+        text.write_all(b"\n")?;
+    }
+    text.into_inner()?.finish()
 }
 
 /// Calls `each` for every line of every run, the oldest run first. A spoiled end of a file is passed over
