@@ -23,6 +23,8 @@ mod front_door;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
+mod manners;
+#[cfg(test)]
 mod repair;
 #[cfg(test)]
 mod restore;
