@@ -1,7 +1,67 @@
 //! How hosts are asked: with what, how fast, and when they are left alone.
 
+use std::time::{Duration, Instant};
+
 use crate::support::origin::{Answer, Origin};
 use crate::support::{Test, picture};
+
+#[test]
+fn cookies_are_not_kept() {
+    let origin = Origin::start();
+    origin.host("cdn.example", |request, _| match request.target.as_str() {
+        "/0.jpg" => Answer::redirect("/there/0.jpg").header("Set-Cookie", "who=you; Path=/"),
+        _ => {
+            Answer::image(picture::jpeg(request.target.len() as u64)).header("Set-Cookie", "who=you; Path=/")
+        }
+    });
+    let post = "![](http://cdn.example/0.jpg) ![](http://cdn.example/further.jpg)";
+    let test = Test::new().origin(&origin).set("fetch.concurrency", "1").document("posts/a.md", post);
+    test.run("archive posts").expect_code(0);
+    let requests = origin.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|request| request.header("Cookie").is_none()), "{requests:?}");
+}
+
+#[test]
+fn all_downloads_together_take_no_more_than_the_bandwidth() {
+    let origin = Origin::start();
+    let images: Vec<Vec<u8>> =
+        (0..4).map(|seed| picture::sized(image::ImageFormat::Bmp, seed, 100, 100)).collect();
+    let bytes: usize = images.iter().map(Vec::len).sum();
+    let mut post = String::new();
+    for (n, image) in images.into_iter().enumerate() {
+        let url = format!("http://cdn-{n}.example/{n}.bmp");
+        origin.image(&url, image);
+        post.push_str(&format!("![]({url})\n"));
+    }
+    let test = Test::new().origin(&origin).document("posts/a.md", post);
+    let start = Instant::now();
+    // That it takes longer than a download may is our own doing, and no fault of a server.
+    test.run("archive posts --set fetch.bandwidth=50KiB --set fetch.timeout_secs=1").expect_code(0);
+    let least = Duration::from_secs_f64(bytes as f64 / 51_200.0);
+    assert!(least > Duration::from_secs(2), "{bytes} bytes are too few to tell");
+    assert!(start.elapsed() >= least, "{:?}", start.elapsed());
+    assert_eq!(test.blobs().len(), 4);
+}
+
+#[test]
+fn one_missing_image_does_not_unlearn_how_a_host_is_asked() {
+    let origin = Origin::start();
+    origin.host("cdn.example", |request, _| match request.header("Referer") {
+        Some("http://cdn.example/") if request.target == "/gone.jpg" => Answer::status(404),
+        Some("http://cdn.example/") => Answer::image(picture::jpeg(request.target.len() as u64)),
+        _ => Answer::status(403),
+    });
+    let test = Test::new().origin(&origin).set("fetch.sources", "[\"origin\"]");
+    test.write("posts/a.md", "![](http://cdn.example/i.jpg)");
+    test.run("archive posts").expect_code(0);
+    test.write("posts/b.md", "![](http://cdn.example/gone.jpg)");
+    test.run("archive posts").expect_code(3);
+    origin.forget_requests();
+    test.write("posts/c.md", "![](http://cdn.example/another.jpg)");
+    test.run("archive posts").expect_code(3);
+    assert_eq!(origin.requests().len(), 1, "{:?}", origin.requests());
+}
 
 #[test]
 fn a_wrapper_that_comes_later_is_asked_whoever_is_known_to_be_dead() {

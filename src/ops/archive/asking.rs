@@ -121,9 +121,10 @@ impl Asking {
         self.hosts.close(host, reason, pause, now());
     }
 
-    /// `host` gave nothing for `origin`; `by_experience` if it was asked first since it helped before.
+    /// `host` gave nothing for `origin`; `by_experience` if it was asked first since it helped before. That one
+    /// image is missing does not mean that the manner is of no use any more.
     pub(super) fn lost(&mut self, host: &str, origin: &OriginUrl, reason: Reason, by_experience: bool) {
-        if by_experience {
+        if by_experience && ladder::may_be_the_hosts_fault(reason) {
             self.hosts.learn(origin.host(), Lesson::Forget);
         }
         if !hosts::is_silence(reason) {
