@@ -67,7 +67,7 @@ impl Hosts {
     /// Why `host` is left alone at `now` (milliseconds since 1970), and until when.
     #[must_use]
     pub fn closed(&self, host: &str, now: i64) -> Option<(Reason, i64)> {
-        self.hosts.get(host)?.closed.filter(|(_, until)| now < *until)
+        self.hosts.get(host)?.closed.filter(|(_, until)| now < *until && !schedule::is_astray(*until, now))
     }
 
     /// The manner in which the images of `host` were had before.
@@ -99,7 +99,7 @@ impl Hosts {
             1 => FIRST,
             closings => schedule::pause(reason, closings - 1).unwrap_or(FIRST),
         };
-        let until = now + millis(pause);
+        let until = now.saturating_add(millis(pause));
         // The first image after that decides.
         known.failures = IN_A_ROW - 1;
         known.closed = Some((reason, until));
@@ -109,8 +109,12 @@ impl Hosts {
 
     /// `host` asked to be left alone for `pause`.
     pub fn close(&mut self, host: &str, reason: Reason, pause: Duration, now: i64) {
+        let until = now.saturating_add(millis(pause));
+        if self.closed(host, now).is_some_and(|(_, known)| known >= until) {
+            return;
+        }
         let known = self.hosts.entry(host.to_owned()).or_default();
-        known.closed = Some((reason, now + millis(pause)));
+        known.closed = Some((reason, until));
         self.changed.push(host.to_owned());
     }
 
@@ -162,6 +166,18 @@ mod tests {
         assert_eq!(hosts.take_changed(), [("a".to_owned(), Host::default())]);
         hosts.answered("a");
         assert_eq!(hosts.take_changed(), []);
+    }
+
+    #[test]
+    fn no_pause_overflows_and_none_outlives_a_wrong_clock() {
+        let mut hosts = Hosts::default();
+        hosts.close("a", Reason::Http(429), Duration::MAX, i64::MAX / 4);
+        assert_eq!(hosts.closed("a", 0), None);
+        let day = Duration::from_secs(86_400);
+        hosts.close("a", Reason::Http(429), day, 0);
+        assert_eq!(hosts.closed("a", 1), Some((Reason::Http(429), 86_400_000)));
+        hosts.close("a", Reason::Http(503), day / 2, 0);
+        assert_eq!(hosts.closed("a", 1), Some((Reason::Http(429), 86_400_000)), "the longer one counts");
     }
 
     #[test]

@@ -45,6 +45,26 @@ fn all_downloads_together_take_no_more_than_the_bandwidth() {
 }
 
 #[test]
+fn a_host_that_asks_for_a_day_is_left_alone_for_a_day() {
+    let origin = Origin::start();
+    origin.host("cdn.example", |_, _| Answer::status(429).header("Retry-After", "86400"));
+    let post: String = (0..4).map(|n| format!("![](http://cdn.example:8080/{n}.jpg)\n")).collect();
+    let test = Test::new()
+        .origin(&origin)
+        .set("fetch.sources", "[\"origin\"]")
+        .set("fetch.per_host", "1")
+        .document("posts/a.md", post);
+    test.run("archive posts").expect_code(3);
+    assert_eq!(origin.requests().len(), 1, "one answer is enough");
+    let status = test.run("status --format json").expect_code(0).json();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let until = status["hosts"][0]["left_alone"]["until"].as_i64().unwrap_or_else(|| panic!("{status}"));
+    assert!((until - now - 86_400_000).abs() < 120_000, "{status}");
+    test.run("archive posts").expect_code(3);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
 fn one_missing_image_does_not_unlearn_how_a_host_is_asked() {
     let origin = Origin::start();
     origin.host("cdn.example", |request, _| match request.header("Referer") {
