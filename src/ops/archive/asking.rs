@@ -144,7 +144,7 @@ impl Asking {
             Wanted::Exactly(_) => false,
             Wanted::Image | Wanted::Newer(_) => true,
         };
-        if !self.watch.has_heard_of(host, digest) {
+        if !self.watch.needs_no_past(host, digest) {
             for given in shared.archive.catalog.given(digest)? {
                 if let Some(url) = asked_of(&given, host) {
                     self.watch.remember(host, digest, &url, false);
