@@ -25,6 +25,8 @@ mod ladder;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod recall;
+#[cfg(test)]
 mod repair;
 #[cfg(test)]
 mod restore;

@@ -12,7 +12,7 @@ use crate::catalog::row::{Failure, Placeholder};
 use crate::fetch::Reason;
 use crate::ladder::hosts::{self, Host, Hosts};
 use crate::ladder::placeholder::{Verdict, Watch};
-use crate::ladder::{self, Hints, Ladder, Lesson};
+use crate::ladder::{self, Hints, Ladder, Lesson, Source};
 use crate::ops::archive::download::{Got, Job, TryError, Wanted};
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::reading::Target;
@@ -179,11 +179,22 @@ impl Asking {
 
 /// What `host` was asked for when it gave this, if it was the one that did.
 pub(super) fn asked_of(given: &Given, host: &str) -> Option<Url> {
-    let asked = match (&given.url, given.source.starts_with("origin")) {
-        (Some(url), false) => url,
-        _ => &given.origin,
-    };
-    Url::parse(asked).ok().filter(|url| url.host_str() == Some(host))
+    Url::parse(&asked_for(given)).ok().filter(|url| url.host_str() == Some(host))
+}
+
+/// What was asked for when somebody gave this: where an origin's redirects led does not tell it.
+pub(super) fn asked_for(given: &Given) -> String {
+    let origin = || given.origin.clone();
+    match given.source.parse() {
+        Ok(Source::Origin) => origin(),
+        Ok(scheme @ (Source::OriginHttps | Source::OriginHttp)) => {
+            let scheme = if scheme == Source::OriginHttps { "https:" } else { "http:" };
+            given.origin.split_once(':').map_or_else(origin, |(_, rest)| format!("{scheme}{rest}"))
+        }
+        Ok(Source::Proxy | Source::ConfiguredProxy | Source::Wayback) | Err(_) => {
+            given.url.clone().unwrap_or_else(origin)
+        }
+    }
 }
 
 /// Whether everybody whom `target` knows was asked already when it came to `failure`.
