@@ -156,8 +156,9 @@ fn take_back(shared: &Shared, mut unmasked: Vec<Unmasked>, folders: &Folders) ->
         }
         false => (Links::Counted(counted), Vec::new()),
     };
-    catalog.record(&shared.run, &batch)?;
+    // In this order: after a crash in between, the next run reads them and takes the copies back once more.
     catalog.forget(&names)?;
+    catalog.record(&shared.run, &batch)?;
     // What lies elsewhere is for a run that is asked to look there.
     let entries = entries.into_iter().filter(|entry| folders.hold(&entry.real())).collect();
     Ok(Taken { entries, links, refused })
