@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::origin::{Answer, Origin};
+use crate::support::origin::{Answer, Certificate, Origin};
 use crate::support::{Test, picture};
 
 #[test]
@@ -102,4 +102,36 @@ fn a_wrapper_that_comes_later_is_asked_whoever_is_known_to_be_dead() {
     let report = test.run("archive posts --format json").json();
     assert_eq!(report["images"]["downloaded"], 20, "{report}");
     test.run("archive posts").expect_code(0);
+}
+
+#[test]
+fn a_host_that_answers_at_one_port_only_is_asked_there() {
+    let post: String = (0..40).map(|n| format!("![](http://cdn.example/{n}.jpg)\n")).collect();
+    let settings = "--format json --set fetch.sources=origin --set fetch.retries=0";
+    // What is missing there is asked for by https, where nobody can be trusted.
+    let origin = Origin::start();
+    origin.certificate("cdn.example", Certificate::UnknownAuthority);
+    origin.host("cdn.example", |_, _| Answer::status(404));
+    for n in 30..40 {
+        origin.image(&format!("http://cdn.example/{n}.jpg"), picture::jpeg(n));
+    }
+    let test = Test::new().origin(&origin).document("posts/a.md", &post);
+    let report = test.run(&format!("archive posts {settings}")).expect_code(3).json();
+    assert_eq!(report["references"]["archived"], 10, "{report}");
+    let status = test.run("status --format json").expect_code(0).json();
+    assert_eq!(status["hosts"][0]["left_alone"]["reason"], "tls", "{status}");
+    origin.image("http://cdn.example/new.jpg", picture::jpeg(99));
+    test.write("posts/b.md", "![](http://cdn.example/new.jpg)");
+    test.run(&format!("archive posts/b.md {settings}")).expect_code(0);
+    // And the other way round: nothing but noise without TLS.
+    let origin = Origin::start();
+    origin.host("cdn.example", |request, _| match request.url.starts_with("https:") {
+        true => Answer::image(picture::jpeg(request.target.bytes().map(u64::from).sum::<u64>() * 1_000)),
+        false => Answer::verbatim("noise\r\n\r\n"),
+    });
+    let test = Test::new().origin(&origin).set("fetch.placeholder_urls", "0").document("posts/a.md", &post);
+    let report = test.run(&format!("archive posts {settings}")).expect_code(0).json();
+    assert_eq!(report["references"]["archived"], 40, "{report}");
+    let by_http = origin.requests().iter().filter(|request| request.url.starts_with("http:")).count();
+    assert!(by_http < 20, "{by_http}: what is learned is used");
 }

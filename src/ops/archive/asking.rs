@@ -88,9 +88,9 @@ impl Asking {
         Ladder::new(&origin.url(), hints, options, &shared.options.fetch, manner)
     }
 
-    /// `host` answered.
-    pub(super) fn answered(&mut self, host: &str) {
-        self.hosts.answered(host);
+    /// A host answered at `place`.
+    pub(super) fn answered(&mut self, place: &str) {
+        self.hosts.answered(place);
     }
 
     /// Keeps the wrappers of one more reference to an image, should nobody else give it.
@@ -112,7 +112,7 @@ impl Asking {
 
     /// Whether the host that `job` would ask is to be left alone.
     pub(super) fn is_left_alone(&self, job: &Job) -> bool {
-        self.hosts.closed(&job.host(), now()).is_some()
+        self.hosts.closed(&job.place(), now()).is_some()
     }
 
     /// A host asked for a long pause.
@@ -121,17 +121,17 @@ impl Asking {
         self.hosts.close(host, reason, pause, now());
     }
 
-    /// `host` gave nothing for `origin`; `by_experience` if it was asked first since it helped before. That one
+    /// `place` gave nothing for `origin`; `by_experience` if it was asked first since it helped before. That one
     /// image is missing does not mean that the manner is of no use any more.
-    pub(super) fn lost(&mut self, host: &str, origin: &OriginUrl, reason: Reason, by_experience: bool) {
+    pub(super) fn lost(&mut self, place: &str, origin: &OriginUrl, reason: Reason, by_experience: bool) {
         if by_experience && ladder::may_be_the_hosts_fault(reason) {
             self.hosts.learn(origin.host(), Lesson::Forget);
         }
         if !hosts::is_silence(reason) {
-            self.hosts.answered(host);
-        } else if let Some(until) = self.hosts.silent(host, reason, now()) {
+            self.hosts.answered(place);
+        } else if let Some(until) = self.hosts.silent(place, reason, now()) {
             let until = jiff::Timestamp::from_millisecond(until).unwrap_or_default();
-            tracing::warn!(host, %reason, until = %until.strftime("%Y-%m-%d %H:%M UTC"), "left alone for a while");
+            tracing::warn!(host = place, %reason, until = %until.strftime("%Y-%m-%d %H:%M UTC"), "left alone for a while");
         }
     }
 
@@ -140,7 +140,7 @@ impl Asking {
         let Some(rung) = job.ladder().rung() else { return Ok(None) };
         let (host, digest) = (rung.host(), got.draft.digest());
         let is_wanted = match job.wanted {
-            Wanted::Exactly(wanted) if wanted == digest => return Ok(self.genuine(job, host)),
+            Wanted::Exactly(wanted) if wanted == digest => return Ok(self.genuine(job)),
             Wanted::Exactly(_) => false,
             Wanted::Image | Wanted::Newer(_) => true,
         };
@@ -157,7 +157,7 @@ impl Asking {
         let size = got.inspected.width.zip(got.inspected.height);
         match self.watch.judge(host, digest, &rung.url, got.draft.bytes(), size) {
             Verdict::Genuine if !is_wanted => return Ok(Some(TryError::Different { digest })),
-            Verdict::Genuine => return Ok(self.genuine(job, host)),
+            Verdict::Genuine => return Ok(self.genuine(job)),
             Verdict::Placeholder => {}
             Verdict::Unmasked => {
                 tracing::warn!(host, %digest, "the same picture for many images: a placeholder");
@@ -169,9 +169,9 @@ impl Asking {
         Ok(Some(TryError::Placeholder { digest }))
     }
 
-    /// `host` gave the image for `job`, and nothing speaks against it.
-    fn genuine(&mut self, job: &Job, host: &str) -> Option<TryError> {
-        self.hosts.answered(host);
+    /// The image of `job` was given, and nothing speaks against it.
+    fn genuine(&mut self, job: &Job) -> Option<TryError> {
+        self.hosts.answered(&job.place());
         self.hosts.learn(job.origin().host(), job.ladder().lesson());
         None
     }

@@ -141,7 +141,7 @@ impl Climb {
                 }
             },
             Ended::Unchanged => {
-                self.asking.answered(&host);
+                self.asking.answered(&job.place());
                 return Ok(Some(Fate::Unchanged(job)));
             }
             Ended::Listed(body) => {
@@ -155,12 +155,12 @@ impl Climb {
     }
 
     fn failed(&mut self, mut job: Job, passed: &[Url], error: &TryError) {
-        let host = job.host();
+        let place = job.place();
         let by_experience = job.ladder().is_by_experience();
         match job.failed(error, passed, self.shared.policy()) {
             Then::Again(not_before) => self.push(job, Some(not_before)),
             Then::Left => {
-                self.asking.lost(&host, job.origin(), error.reason(), by_experience);
+                self.asking.lost(&place, job.origin(), error.reason(), by_experience);
                 self.ask(job);
             }
         }
