@@ -188,10 +188,10 @@ impl Ladder {
         }
     }
 
-    /// Whether the first rung stands there because it helped before.
+    /// Whether the present rung is the first because it helped before.
     #[must_use]
     pub fn is_by_experience(&self) -> bool {
-        self.by_experience
+        self.by_experience && self.at == 0
     }
 
     fn leave(&mut self, reason: Reason, passed: &[Url]) -> Option<Rung> {
@@ -256,7 +256,9 @@ pub fn asks_for_another_referer(reason: Reason) -> bool {
     matches!(reason, Reason::Http(401 | 403) | Reason::Placeholder)
 }
 
-fn may_be_the_hosts_fault(reason: Reason) -> bool {
+/// Whether a failure with `reason` may be one of the whole host rather than of one image.
+#[must_use]
+pub fn may_be_the_hosts_fault(reason: Reason) -> bool {
     hosts::is_silence(reason) || asks_for_another_referer(reason)
 }
 
@@ -349,6 +351,7 @@ mod tests {
         let mut learned = ladder(Some("proxy p.test"));
         assert_eq!((learned.lesson(), learned.is_by_experience()), (Lesson::Nothing, true));
         learned.failed(Reason::Http(404), &[]);
+        assert!(!learned.is_by_experience());
         assert_eq!(learned.rung().unwrap().manner(&HTTP.parse().unwrap()), "origin");
         assert_eq!(learned.lesson(), Lesson::Forget);
     }

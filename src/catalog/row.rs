@@ -10,7 +10,7 @@ use crate::catalog::OriginKey;
 use crate::digest::Digest;
 use crate::fetch::Reason;
 use crate::ladder::Rung;
-use crate::ladder::hosts::Host;
+use crate::ladder::hosts::{self, Host};
 use crate::ladder::schedule::{self, Due, Policy};
 use crate::media::MediaType;
 
@@ -103,6 +103,12 @@ impl Attempt {
     pub fn host(&self) -> String {
         let url = Url::parse(&self.url).ok();
         url.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned()
+    }
+
+    /// The same with the port.
+    #[must_use]
+    pub fn place(&self) -> String {
+        Url::parse(&self.url).ok().as_ref().map(hosts::place).unwrap_or_default()
     }
 
     /// When it is made again, as seen at `now` (milliseconds since 1970).

@@ -316,7 +316,7 @@ fn updated(updates: &Updates, out: &mut impl Write) -> io::Result<()> {
     let rows = [
         (*unchanged, "are as they were"),
         (*changed, "were changed: the new ones are kept beside the old"),
-        (*gone, "are not to be had there any more: the copies stay"),
+        (*gone, "were not given this time: the copies stay"),
         (*followed, "links point at newer copies now"),
     ];
     for (count, what) in rows.into_iter().filter(|(count, _)| *count > 0) {

@@ -85,7 +85,7 @@ pub enum Error {
     Status {
         /// Of the last hop.
         status: StatusCode,
-        /// How long the server asks to be left alone, at most an hour.
+        /// How long the server asks to be left alone, at most a week.
         retry_after: Option<Duration>,
     },
     /// More redirects than are followed, or one to a URL that was asked before.
@@ -200,7 +200,7 @@ impl Error {
         }
     }
 
-    /// How long the server asked to be left alone, at most an hour.
+    /// How long the server asked to be left alone, at most a week.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -9,8 +9,9 @@ use reqwest::header::{self, HeaderMap};
 
 use super::error::Error;
 
-/// No server is waited for longer than this within one run.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// A server that wants to be left alone for longer is asked again nonetheless: few mean it, and a wrong clock or
+/// a slip of the pen must not lose an image.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Exponential backoff with full jitter: each wait is random between nothing and a bound that doubles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Backoff {
     }
 }
 
-/// What `Retry-After` asks for (RFC 9110 section 10.2.3), at most an hour; `None` if it is absent or garbled.
+/// What `Retry-After` asks for (RFC 9110 section 10.2.3), at most a week; `None` if it is absent or garbled.
 pub(super) fn after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
     retry_after(text, Timestamp::now())
@@ -130,13 +131,14 @@ mod tests {
         };
         check("120", Some(120));
         check(" 0 ", Some(0));
-        check("1000000000", Some(3600));
-        check("99999999999999999999999", Some(3600));
+        check("86400", Some(86_400));
+        check("1000000000", Some(604_800));
+        check("99999999999999999999999", Some(604_800));
         check("Sun, 06 Nov 1994 08:49:37 GMT", Some(7));
         check("Sunday, 06-Nov-94 08:49:37 GMT", Some(7));
         check("Sun Nov  6 08:49:37 1994", Some(7));
         check("Sun, 06 Nov 1994 08:00:00 GMT", Some(0));
-        check("Sun, 06 Nov 2044 08:00:00 GMT", Some(3600));
+        check("Sun, 06 Nov 2044 08:00:00 GMT", Some(604_800));
         for garbage in ["", "-5", "1e9", "soon", "+3", "3.5"] {
             check(garbage, None);
         }

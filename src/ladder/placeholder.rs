@@ -78,10 +78,13 @@ impl Watch {
         Self { options, hosts: HashMap::new() }
     }
 
-    /// Whether the bytes of `digest` have been given by `host` before, as far as this watch has heard.
+    /// Whether nothing that `host` gave before would change the verdict on `digest`: the user has spoken, or this
+    /// watch has heard of it.
     #[must_use]
-    pub fn has_heard_of(&self, host: &str, digest: Digest) -> bool {
-        self.hosts.contains_key(&(host.to_owned(), digest))
+    pub fn needs_no_past(&self, host: &str, digest: Digest) -> bool {
+        let Options { genuine, known, .. } = &self.options;
+        let is_told = genuine.contains(&digest) || known.contains(&digest);
+        is_told || self.hosts.contains_key(&(host.to_owned(), digest))
     }
 
     /// `host` gave the bytes of `digest` for `url` some time ago; `is_placeholder` if they were found out.
@@ -113,8 +116,11 @@ impl Watch {
         if given.is_placeholder {
             return Verdict::Placeholder;
         }
+        if self.options.urls == 0 {
+            return Verdict::Genuine;
+        }
         given.urls.insert(identity(url));
-        if self.options.urls == 0 || given.urls.len() < self.options.urls {
+        if given.urls.len() < self.options.urls {
             return Verdict::Genuine;
         }
         given.is_placeholder = true;
@@ -189,6 +195,15 @@ mod tests {
         assert_eq!(of_detail(&detail(digest)), Some(digest));
         assert_eq!(of_detail("a placeholder: none"), None);
         assert_eq!(of_detail("status 404"), None);
+    }
+
+    #[test]
+    fn the_past_is_looked_up_once_and_not_where_the_user_has_spoken() {
+        let (told, banner) = (Digest::of(b"told"), Digest::of(b"banner"));
+        let mut watch = Watch::new(Options { genuine: vec![told], ..Options::default() });
+        assert!(watch.needs_no_past("a.test", told) && !watch.needs_no_past("a.test", banner));
+        judge(&mut watch, "http://a.test/1.png", "banner");
+        assert!(watch.needs_no_past("a.test", banner) && !watch.needs_no_past("b.test", banner));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use url::Url;
 
-use super::{Hints, Options, wayback};
+use super::{Hints, Options, hosts, wayback};
 use crate::fetch;
 use crate::fetch::guard::Guard;
 
@@ -79,6 +79,12 @@ impl Rung {
     #[must_use]
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
+    }
+
+    /// The host with its port: it may answer at one and not at the other.
+    #[must_use]
+    pub fn place(&self) -> String {
+        hosts::place(&self.url)
     }
 }
 

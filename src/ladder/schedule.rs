@@ -12,6 +12,9 @@ use crate::media;
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
+/// Nothing is left alone for longer: a time that is farther off was told by a wrong clock.
+const LONGEST: Duration = Duration::from_secs(90 * DAY);
+
 /// What the judgement of answers depends on besides the answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<'a> {
@@ -62,10 +65,15 @@ pub fn due(reason: Reason, fingerprint: &str, next: Option<i64>, policy: Policy<
         return Due::NextRun;
     }
     match next {
-        Some(next) if next <= now => Due::NextRun,
+        Some(next) if next <= now || is_astray(next, now) => Due::NextRun,
         Some(next) => Due::At { at: next },
         None => Due::Settings { settings: settings(reason) },
     }
+}
+
+/// Whether `until` lies farther behind `now` than anything is put off, both in milliseconds since 1970.
+pub(super) fn is_astray(until: i64, now: i64) -> bool {
+    u128::from(until.saturating_sub(now).unsigned_abs()) > LONGEST.as_millis()
 }
 
 /// The keys of the configuration that `reason` may come from: those of its [`fingerprint`].
@@ -199,6 +207,7 @@ mod tests {
         let same = fingerprint(Reason::Http(404), policy);
         assert_eq!(of(Reason::Http(404), &same, Some(11)), Due::At { at: 11 });
         assert_eq!(of(Reason::Http(404), &same, Some(10)), Due::NextRun);
+        assert_eq!(of(Reason::Http(404), &same, Some(i64::MAX)), Due::NextRun, "a wrong clock said so");
         assert!(Due::NextRun < Due::At { at: 0 } && Due::At { at: i64::MAX } < waits);
         assert_eq!(Due::NextRun.not_before(12), Due::At { at: 12 });
         assert_eq!(Due::At { at: 13 }.not_before(12), Due::At { at: 13 });

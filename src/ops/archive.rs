@@ -34,6 +34,7 @@ use crate::rewrite::link::LinkStyle;
 mod asking;
 pub(super) mod climb;
 pub(super) mod download;
+mod folders;
 mod follow;
 mod keep;
 mod memory;
@@ -48,6 +49,7 @@ pub use progress::{Moment, Progress};
 pub use report::{DocumentFailure, Report, UnarchivedImage};
 pub use update::Updates;
 
+use folders::Folders;
 use reading::{Read, Reading, plan_key, read_in_background, unchanged};
 use run::Loop;
 use update::{Asked, Before};
@@ -106,6 +108,7 @@ pub async fn archive(
     let started = Instant::now();
     let shared = Shared::new(reader, archive, fetcher, options, progress)?;
     let all = if shared.options.update == Update::No { Vec::new() } else { entries.clone() };
+    let folders = Arc::new(Folders::of(&entries));
     let (entries, mut report) = unchanged(&shared.archive, entries, &known, shared.plan);
     let before = Arc::new(Before { entries: all, known });
     let asked = match shared.options.update {
@@ -113,7 +116,7 @@ pub async fn archive(
         Update::Keep | Update::Follow => update::update(&shared, Arc::clone(&before), &mut report).await?,
     };
     if !report.interrupted {
-        report = walk(&shared, entries, &asked, report).await?;
+        report = walk(&shared, entries, &folders, &asked, report).await?;
     }
     if shared.options.update == Update::Follow && !report.interrupted {
         follow::follow(&shared, before, asked, &mut report).await?;
@@ -123,7 +126,13 @@ pub async fn archive(
 }
 
 /// Reads the documents, keeps their images and rewrites them.
-async fn walk(shared: &Arc<Shared>, entries: Vec<Entry>, asked: &Asked, report: Report) -> Result<Report> {
+async fn walk(
+    shared: &Arc<Shared>,
+    entries: Vec<Entry>,
+    folders: &Arc<Folders>,
+    asked: &Asked,
+    report: Report,
+) -> Result<Report> {
     shared.progress.start(entries.len());
     let mut unmasked = recall::unfinished(shared)?;
     let (sender, receiver) = mpsc::channel(64);
@@ -132,8 +141,9 @@ async fn walk(shared: &Arc<Shared>, entries: Vec<Entry>, asked: &Asked, report: 
     let (mut report, found) = Loop::new(Arc::clone(shared), report)?.run(receiver).await?;
     reading.await.context("the reading thread stopped")?;
     unmasked.extend(found);
-    if !unmasked.is_empty() && !report.interrupted {
-        recall::recall(shared, unmasked, &mut report).await?;
+    // Who is asked instead may have a banner of their own.
+    while !unmasked.is_empty() && !report.interrupted {
+        unmasked = recall::recall(shared, unmasked, folders, &mut report).await?;
     }
     update::settle(shared, asked, &mut report)?;
     Ok(report)

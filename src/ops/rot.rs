@@ -223,7 +223,7 @@ impl Rounds {
     /// The job, if its host may be asked.
     fn unless_left_alone(&mut self, mut job: Job) -> Option<Job> {
         let host = job.host();
-        let Some((reason, _)) = self.hosts.closed(&host, self.now) else { return Some(job) };
+        let Some((reason, _)) = self.hosts.closed(&job.place(), self.now) else { return Some(job) };
         self.pace.done(&host, Signal::Fine, Instant::now());
         let not_asked = || (reason, format!("not asked: `{host}` is left alone for a while"));
         let said = job.said.take().unwrap_or_else(not_asked);
@@ -233,26 +233,26 @@ impl Rounds {
 
     /// A request came to its end. `passed` is where redirects led.
     fn ended(&mut self, mut job: Job, passed: &[Url], ended: Ended) {
-        let host = job.host();
+        let (host, place) = (job.host(), job.place());
         let signal = self.signal(&host, &ended);
         self.pace.done(&host, signal, Instant::now());
         let (reason, detail) = match ended {
             Ended::Failed(error) => (error.reason(), error.detail()),
             Ended::NotAnImage => (Reason::NotAnImage, "the answer is no image any more".to_owned()),
             Ended::Told(today) => {
-                self.hosts.answered(&host);
+                self.hosts.answered(&place);
                 return self.report.add(job, Ok(today));
             }
             Ended::WouldNotTell => {
-                self.hosts.answered(&host);
+                self.hosts.answered(&place);
                 job.method = Method::Get;
                 return self.go_on(job);
             }
         };
         if hosts::is_silence(reason) {
-            self.hosts.silent(&host, reason, self.now);
+            self.hosts.silent(&place, reason, self.now);
         } else {
-            self.hosts.answered(&host);
+            self.hosts.answered(&place);
         }
         job.failed(reason, detail, passed);
         self.go_on(job);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::catalog::OriginKey;
 use crate::catalog::row::{Attempt, Counts, Failure, HostRow, RunRow, Totals};
-use crate::ladder::hosts::Hosts;
+use crate::ladder::hosts::{self, Hosts};
 use crate::ladder::schedule::{Due, Policy};
 use crate::ops::Archive;
 use crate::ops::verify::document_path;
@@ -55,7 +55,7 @@ pub struct LeftAlone {
 impl LeftAlone {
     /// As it is at `now`, in milliseconds since 1970.
     pub(super) fn of(hosts: &Hosts, host: &str, now: i64) -> Option<Self> {
-        hosts.closed(host, now).map(|(reason, until)| Self { reason: reason.to_string(), until })
+        hosts.closed_anywhere(host, now).map(|(reason, until)| Self { reason: reason.to_string(), until })
     }
 }
 
@@ -90,9 +90,10 @@ pub fn status(archive: &Archive, policy: Policy<'_>, now: i64) -> Result<Status>
     let known = catalog.known_hosts()?;
     let mut rows = catalog.hosts()?;
     let listed: HashSet<&str> = rows.iter().map(|row| row.host.as_str()).collect();
-    let mut others: Vec<String> =
-        known.keys().filter(|name| !listed.contains(name.as_str())).cloned().collect();
+    let others = known.keys().map(|name| hosts::host_of(name)).filter(|host| !listed.contains(host));
+    let mut others: Vec<String> = others.map(str::to_owned).collect();
     others.sort_unstable();
+    others.dedup();
     rows.extend(others.into_iter().map(|host| HostRow { host, kept: 0, failing: 0, bytes: 0 }));
     let known = Hosts::new(known);
     let failures = missing(archive, &known, policy, now)?;
@@ -131,7 +132,7 @@ fn missing(archive: &Archive, hosts: &Hosts, policy: Policy<'_>, now: i64) -> Re
         };
         let due = |attempt: &&Attempt| {
             let due = attempt.due(policy, now);
-            match hosts.closed(&attempt.host(), now) {
+            match hosts.closed(&attempt.place(), now) {
                 Some((_, until)) => due.not_before(until),
                 None => due,
             }

@@ -23,6 +23,10 @@ mod front_door;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
+mod manners;
+#[cfg(test)]
+mod recall;
+#[cfg(test)]
 mod repair;
 #[cfg(test)]
 mod restore;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::origin::Origin;
+use crate::support::origin::{Answer, Origin};
 use crate::support::{Test, picture};
 
 const URL: &str = "http://cdn.example/a.jpg";
@@ -81,4 +81,27 @@ fn the_second_ends_it_at_once_and_loses_nothing() {
     assert_eq!(scene.test.blobs().len(), 1);
     assert_ne!(scene.test.read("posts/a.md"), POST.as_bytes());
     scene.test.assert_no_litter();
+}
+
+#[test]
+fn what_failed_before_is_not_asked_again_although_its_document_waits_for_more() {
+    let origin = Origin::start();
+    origin.answer("http://cdn.example/gone.jpg", Answer::status(404));
+    origin.answers(URL, [Answer::image(picture::jpeg(1)).delay(Duration::from_secs(8)), Answer::status(404)]);
+    let test = Test::new()
+        .origin(&origin)
+        .set("fetch.sources", "[\"origin\"]")
+        .document("posts/a.md", format!("{POST}![](http://cdn.example/gone.jpg)\n"));
+    let run = test.command("archive posts").spawn().unwrap();
+    let start = Instant::now();
+    while origin.requests().len() < 3 {
+        assert!(start.elapsed() < Duration::from_secs(60), "both are asked for, one by https too");
+        sleep(Duration::from_millis(5));
+    }
+    sleep(Duration::from_millis(300));
+    interrupt(&run);
+    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(1));
+    let asked = origin.count("http://cdn.example/gone.jpg");
+    test.run("archive posts").expect_code(3);
+    assert_eq!(origin.count("http://cdn.example/gone.jpg"), asked);
 }

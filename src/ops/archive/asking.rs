@@ -12,7 +12,7 @@ use crate::catalog::row::{Failure, Placeholder};
 use crate::fetch::Reason;
 use crate::ladder::hosts::{self, Host, Hosts};
 use crate::ladder::placeholder::{Verdict, Watch};
-use crate::ladder::{self, Hints, Ladder, Lesson};
+use crate::ladder::{self, Hints, Ladder, Lesson, Source};
 use crate::ops::archive::download::{Got, Job, TryError, Wanted};
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::reading::Target;
@@ -88,9 +88,9 @@ impl Asking {
         Ladder::new(&origin.url(), hints, options, &shared.options.fetch, manner)
     }
 
-    /// `host` answered.
-    pub(super) fn answered(&mut self, host: &str) {
-        self.hosts.answered(host);
+    /// A host answered at `place`.
+    pub(super) fn answered(&mut self, place: &str) {
+        self.hosts.answered(place);
     }
 
     /// Keeps the wrappers of one more reference to an image, should nobody else give it.
@@ -112,7 +112,7 @@ impl Asking {
 
     /// Whether the host that `job` would ask is to be left alone.
     pub(super) fn is_left_alone(&self, job: &Job) -> bool {
-        self.hosts.closed(&job.host(), now()).is_some()
+        self.hosts.closed(&job.place(), now()).is_some()
     }
 
     /// A host asked for a long pause.
@@ -121,16 +121,17 @@ impl Asking {
         self.hosts.close(host, reason, pause, now());
     }
 
-    /// `host` gave nothing for `origin`; `by_experience` if it was asked first since it helped before.
-    pub(super) fn lost(&mut self, host: &str, origin: &OriginUrl, reason: Reason, by_experience: bool) {
-        if by_experience {
+    /// `place` gave nothing for `origin`; `by_experience` if it was asked first since it helped before. That one
+    /// image is missing does not mean that the manner is of no use any more.
+    pub(super) fn lost(&mut self, place: &str, origin: &OriginUrl, reason: Reason, by_experience: bool) {
+        if by_experience && ladder::may_be_the_hosts_fault(reason) {
             self.hosts.learn(origin.host(), Lesson::Forget);
         }
         if !hosts::is_silence(reason) {
-            self.hosts.answered(host);
-        } else if let Some(until) = self.hosts.silent(host, reason, now()) {
+            self.hosts.answered(place);
+        } else if let Some(until) = self.hosts.silent(place, reason, now()) {
             let until = jiff::Timestamp::from_millisecond(until).unwrap_or_default();
-            tracing::warn!(host, %reason, until = %until.strftime("%Y-%m-%d %H:%M UTC"), "left alone for a while");
+            tracing::warn!(host = place, %reason, until = %until.strftime("%Y-%m-%d %H:%M UTC"), "left alone for a while");
         }
     }
 
@@ -139,11 +140,11 @@ impl Asking {
         let Some(rung) = job.ladder().rung() else { return Ok(None) };
         let (host, digest) = (rung.host(), got.draft.digest());
         let is_wanted = match job.wanted {
-            Wanted::Exactly(wanted) if wanted == digest => return Ok(self.genuine(job, host)),
+            Wanted::Exactly(wanted) if wanted == digest => return Ok(self.genuine(job)),
             Wanted::Exactly(_) => false,
             Wanted::Image | Wanted::Newer(_) => true,
         };
-        if !self.watch.has_heard_of(host, digest) {
+        if !self.watch.needs_no_past(host, digest) {
             for given in shared.archive.catalog.given(digest)? {
                 if let Some(url) = asked_of(&given, host) {
                     self.watch.remember(host, digest, &url, false);
@@ -156,7 +157,7 @@ impl Asking {
         let size = got.inspected.width.zip(got.inspected.height);
         match self.watch.judge(host, digest, &rung.url, got.draft.bytes(), size) {
             Verdict::Genuine if !is_wanted => return Ok(Some(TryError::Different { digest })),
-            Verdict::Genuine => return Ok(self.genuine(job, host)),
+            Verdict::Genuine => return Ok(self.genuine(job)),
             Verdict::Placeholder => {}
             Verdict::Unmasked => {
                 tracing::warn!(host, %digest, "the same picture for many images: a placeholder");
@@ -168,9 +169,9 @@ impl Asking {
         Ok(Some(TryError::Placeholder { digest }))
     }
 
-    /// `host` gave the image for `job`, and nothing speaks against it.
-    fn genuine(&mut self, job: &Job, host: &str) -> Option<TryError> {
-        self.hosts.answered(host);
+    /// The image of `job` was given, and nothing speaks against it.
+    fn genuine(&mut self, job: &Job) -> Option<TryError> {
+        self.hosts.answered(&job.place());
         self.hosts.learn(job.origin().host(), job.ladder().lesson());
         None
     }
@@ -178,11 +179,22 @@ impl Asking {
 
 /// What `host` was asked for when it gave this, if it was the one that did.
 pub(super) fn asked_of(given: &Given, host: &str) -> Option<Url> {
-    let asked = match (&given.url, given.source.starts_with("origin")) {
-        (Some(url), false) => url,
-        _ => &given.origin,
-    };
-    Url::parse(asked).ok().filter(|url| url.host_str() == Some(host))
+    Url::parse(&asked_for(given)).ok().filter(|url| url.host_str() == Some(host))
+}
+
+/// What was asked for when somebody gave this: where an origin's redirects led does not tell it.
+pub(super) fn asked_for(given: &Given) -> String {
+    let origin = || given.origin.clone();
+    match given.source.parse() {
+        Ok(Source::Origin) => origin(),
+        Ok(scheme @ (Source::OriginHttps | Source::OriginHttp)) => {
+            let scheme = if scheme == Source::OriginHttps { "https:" } else { "http:" };
+            given.origin.split_once(':').map_or_else(origin, |(_, rest)| format!("{scheme}{rest}"))
+        }
+        Ok(Source::Proxy | Source::ConfiguredProxy | Source::Wayback) | Err(_) => {
+            given.url.clone().unwrap_or_else(origin)
+        }
+    }
 }
 
 /// Whether everybody whom `target` knows was asked already when it came to `failure`.

@@ -44,15 +44,24 @@ impl Climb {
 
     /// Asks whoever is next, or gives the image up.
     pub(in crate::ops) fn ask(&mut self, mut job: Job) {
-        while !job.seek(self.asking.hosts(), self.shared.policy(), self.shared.since) {
+        match job.seek(self.asking.hosts(), self.shared.policy(), self.shared.since) {
+            true => self.push(job, None),
+            false => self.lost.push_back(job),
+        }
+    }
+
+    /// An image that nobody gave, not even those whom other documents came to know of in the meantime.
+    fn given_up(&mut self) -> Option<Job> {
+        while let Some(mut job) = self.lost.pop_front() {
             let others = self.asking.others(job.key);
             if others.is_empty() {
                 self.shared.progress.failed();
-                return self.lost.push_back(job);
+                return Some(job);
             }
             job.also_ask(others);
+            self.ask(job);
         }
-        self.push(job, None);
+        None
     }
 
     /// How many images have no fate yet.
@@ -64,8 +73,11 @@ impl Climb {
     pub(in crate::ops) async fn next(&mut self) -> Option<Result<Fate>> {
         loop {
             let wake = self.start();
-            if let Some(job) = self.lost.pop_front() {
-                return Some(Ok(Fate::Nobody(job)));
+            if !self.lost.is_empty() {
+                match self.given_up() {
+                    Some(job) => return Some(Ok(Fate::Nobody(job))),
+                    None => continue,
+                }
             }
             if self.len() == 0 {
                 return None;
@@ -129,7 +141,7 @@ impl Climb {
                 }
             },
             Ended::Unchanged => {
-                self.asking.answered(&host);
+                self.asking.answered(&job.place());
                 return Ok(Some(Fate::Unchanged(job)));
             }
             Ended::Listed(body) => {
@@ -143,12 +155,12 @@ impl Climb {
     }
 
     fn failed(&mut self, mut job: Job, passed: &[Url], error: &TryError) {
-        let host = job.host();
+        let place = job.place();
         let by_experience = job.ladder().is_by_experience();
         match job.failed(error, passed, self.shared.policy()) {
             Then::Again(not_before) => self.push(job, Some(not_before)),
             Then::Left => {
-                self.asking.lost(&host, job.origin(), error.reason(), by_experience);
+                self.asking.lost(&place, job.origin(), error.reason(), by_experience);
                 self.ask(job);
             }
         }

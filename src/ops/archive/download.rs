@@ -191,6 +191,11 @@ impl Job {
         self.ladder.rung().map_or_else(|| self.origin.host(), Rung::host).to_owned()
     }
 
+    /// The same with its port.
+    pub(super) fn place(&self) -> String {
+        self.ladder.rung().map_or_else(|| self.origin.host().to_owned(), Rung::place)
+    }
+
     /// Goes on to the next rung whose time has come and whose host may be asked. Returns whether there is one.
     /// What was said before `since`, in milliseconds since 1970, does not count.
     pub(super) fn seek(&mut self, hosts: &Hosts, policy: Policy<'_>, since: i64) -> bool {
@@ -204,7 +209,7 @@ impl Job {
                     true => self.ladder.stop(),
                     false => self.ladder.skip(reason, &passed),
                 }
-            } else if let Some((reason, until)) = hosts.closed(rung.host(), now) {
+            } else if let Some((reason, until)) = hosts.closed(&rung.place(), now) {
                 self.memory.left_alone(rung, reason, until, policy);
                 self.ladder.skip(reason, &[]);
             } else {

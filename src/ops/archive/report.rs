@@ -1,6 +1,6 @@
 //! What a run did, in numbers, and what it could not do, one by one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -212,12 +212,19 @@ impl Report {
         self.images.deduplicated += again.images.deduplicated;
         self.images.bytes_downloaded += again.images.bytes_downloaded;
         self.images.bytes_stored += again.images.bytes_stored;
-        self.documents_failed.extend(again.documents_failed);
+        let told: HashSet<PathBuf> =
+            self.documents_failed.iter().map(|failure| failure.document.clone()).collect();
+        let news = again.documents_failed.into_iter().filter(|failure| !told.contains(&failure.document));
+        self.documents_failed.extend(news);
         self.diffs.extend(again.diffs);
         self.interrupted |= again.interrupted;
+        let known = self.failures.iter().enumerate();
+        let known: HashMap<String, usize> =
+            known.map(|(index, image)| (image.failure.origin.clone(), index)).collect();
         for image in again.failures {
-            match self.failures.iter_mut().find(|known| known.failure.origin == image.failure.origin) {
-                Some(known) => {
+            match known.get(&image.failure.origin) {
+                Some(index) => {
+                    let known = &mut self.failures[*index];
                     known.failure = image.failure;
                     known.documents.extend(image.documents);
                 }

@@ -17,7 +17,7 @@ use crate::ops::archive::climb::{Climb, Fate};
 use crate::ops::archive::keep::{self, Batch, Document, Done, Keeper};
 use crate::ops::archive::reading::{Read, Reading, read};
 use crate::ops::archive::recall::Unmasked;
-use crate::ops::archive::{DocumentFailure, Report, Shared};
+use crate::ops::archive::{DocumentFailure, Report, Shared, UnarchivedImage};
 use crate::ops::stop;
 
 /// Documents and references that wait for images at a time.
@@ -33,6 +33,8 @@ struct Waiting {
     read: Read,
     /// Distinct origins that are still being fetched.
     missing: usize,
+    /// The copies of those that are had by now.
+    had: HashMap<OriginKey, BlobName>,
 }
 
 /// The state of one run; only the loop touches it.
@@ -164,7 +166,7 @@ impl Loop {
         }
         self.references += read.targets.len();
         let missing = asked.len();
-        let waiting = Waiting { read, missing };
+        let waiting = Waiting { read, missing, had: HashMap::new() };
         if missing == 0 {
             return self.ready(waiting);
         }
@@ -213,8 +215,10 @@ impl Loop {
 
     /// An origin's fate is known: documents that waited for it only are ready.
     fn resolved(&mut self, key: OriginKey) -> Result<()> {
+        let copy = self.fresh.get(&key).copied();
         for id in self.pending.remove(&key).unwrap_or_default() {
             let waiting = self.waiting.get_mut(&id).expect("who waits is in the window");
+            waiting.had.extend(copy.map(|blob| (key, blob)));
             waiting.missing -= 1;
             if waiting.missing == 0 {
                 let waiting = self.waiting.remove(&id).expect("it was there a line ago");
@@ -230,8 +234,11 @@ impl Loop {
         self.references -= read.targets.len();
         let mut answers = Vec::with_capacity(read.targets.len());
         for target in std::mem::take(&mut read.targets) {
-            let answer = match target.answer {
+            // What was had stays had, even if somebody has taken the copy away by now.
+            let had = target.answer.or_else(|| waiting.had.get(&target.key).copied());
+            let answer = match had {
                 Some(blob) => Some(blob),
+                // Perhaps another document knew somebody else who had it.
                 None => self.answer(target.key)?,
             };
             match answer {
@@ -322,6 +329,8 @@ impl Loop {
         let mut batch = std::mem::take(&mut self.batch);
         batch.hosts = self.climb.asking.take_changed_hosts();
         batch.placeholders = self.climb.asking.take_news();
+        // Documents that wait for other images when a run is stopped have not told of these.
+        batch.failures.extend(self.report.failures.iter_mut().filter_map(UnarchivedImage::news));
         tokio::task::spawn_blocking(move || keep::confirm(&shared, batch))
             .await
             .context("the keeping thread stopped")?

@@ -35,7 +35,7 @@ pub struct Updates {
     pub unchanged: u64,
     /// Those that give another image now, which is kept too.
     pub changed: u64,
-    /// Those that give no image any more, whose copies stay.
+    /// Those that gave no image, for good or for today, whose copies stay.
     pub gone: u64,
     /// Links that were pointed at newer copies.
     pub followed: u64,

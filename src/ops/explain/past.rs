@@ -87,7 +87,7 @@ impl Past {
                 gave: gave.is_some_and(|gave| gave == rung),
                 attempt: attempt.cloned(),
                 condition,
-                due: open.map(|policy| self.due(rung.host(), attempt, policy, now)),
+                due: open.map(|policy| self.due(&rung.place(), attempt, policy, now)),
             });
         }
         let is_stranger = |attempt: &&Attempt| !rungs.iter().any(|rung| attempt.is_of(rung));
@@ -101,7 +101,7 @@ impl Past {
                 gave: false,
                 attempt: Some(attempt.clone()),
                 condition: None,
-                due: policy.map(|policy| self.due(&attempt.host(), Some(attempt), policy, now)),
+                due: policy.map(|policy| self.due(&attempt.place(), Some(attempt), policy, now)),
             });
         }
         steps
@@ -126,11 +126,11 @@ impl Past {
         passed.any(|passed| *passed == url.as_str()).then_some(Condition::Redirected)
     }
 
-    /// When `host` is asked, if `attempt` was the last time. What was said before there was a copy does not count.
-    fn due(&self, host: &str, attempt: Option<&Attempt>, policy: Policy<'_>, now: i64) -> Due {
+    /// When `place` is asked, if `attempt` was the last time. What was said before there was a copy does not count.
+    fn due(&self, place: &str, attempt: Option<&Attempt>, policy: Policy<'_>, now: i64) -> Due {
         let attempt = attempt.filter(|_| self.failure.is_some());
         let due = attempt.map_or(Due::NextRun, |attempt| attempt.due(policy, now));
-        self.hosts.closed(host, now).map_or(due, |(_, until)| due.not_before(until))
+        self.hosts.closed(place, now).map_or(due, |(_, until)| due.not_before(until))
     }
 
     /// The rung that gave the newest copy, if that can be told: of those with the copy's source, the one that

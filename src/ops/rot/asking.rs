@@ -7,7 +7,7 @@ use url::Url;
 use crate::catalog::row::Snapshot;
 use crate::digest::Digest;
 use crate::fetch::{self, Answer, Fetcher, Headers, Reason, Received, Validators};
-use crate::ladder::{Ladder, Source};
+use crate::ladder::{Ladder, Rung, Source};
 use crate::media;
 use crate::ops::rot::is_final;
 
@@ -49,6 +49,10 @@ pub(super) enum Ended {
 impl Job {
     pub(super) fn host(&self) -> String {
         self.ladder.rung().map(|rung| rung.host().to_owned()).unwrap_or_default()
+    }
+
+    pub(super) fn place(&self) -> String {
+        self.ladder.rung().map(Rung::place).unwrap_or_default()
     }
 
     pub(super) fn failed(&mut self, reason: Reason, detail: String, passed: &[Url]) {
