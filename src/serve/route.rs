@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, Version};
 use tokio::task::spawn_blocking;
 
 use crate::blob::BlobName;
@@ -22,6 +22,10 @@ pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
 /// Answers a request. What blocks is done elsewhere.
 pub(super) async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response {
     let (head, content) = request.into_parts();
+    if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
+        // RFC 9112, section 3.2.
+        return plain(StatusCode::BAD_REQUEST, "one Host is needed\n");
+    }
     // Nothing here is told anything. What is not read ends the connection, so it cannot be taken for a request.
     if !content.is_end_stream() {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "no content is taken\n");

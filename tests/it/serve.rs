@@ -324,6 +324,12 @@ fn nothing_but_a_blob_is_ever_read() {
             scene.server.exchange(format!("{line}\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
         assert!(matches!(reply.status, 400 | 404 | 505), "{line}: {reply:?}");
     }
+    for hosts in ["", "Host: a\r\nHost: b\r\n"] {
+        let request = format!("GET {} HTTP/1.1\r\n{hosts}\r\n", scene.path);
+        assert_eq!(scene.server.exchange(request.as_bytes()).status, 400, "{hosts}");
+    }
+    let old = format!("GET {} HTTP/1.0\r\n\r\n", scene.path);
+    assert_eq!(scene.server.exchange(old.as_bytes()).body, scene.bytes);
     // a file that has a blob's name, but none of a digest
     let folder = scene.server.test.path("cache/images/ab");
     fs::create_dir_all(&folder).unwrap();
