@@ -36,7 +36,7 @@ mod wrapper;
 /// a process may commonly have 1,024 in all.
 const MOST_CONNECTIONS: usize = 448;
 /// How long answers under way may take when the server is asked to stop.
-const GRACE: Duration = Duration::from_secs(4);
+const GRACE: Duration = Duration::from_secs(3);
 /// A pause after a connection could not be accepted, most likely for want of file descriptors.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -75,7 +75,7 @@ impl Error {
 }
 
 /// Serves `site` to those who connect to `listener` until `stop` ends. Answers that are under way then have
-/// four seconds to be finished.
+/// three seconds to be finished.
 pub async fn run(listener: TcpListener, site: Site, stop: impl Future<Output = ()>) {
     let site = Arc::new(site);
     let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
