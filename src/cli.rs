@@ -24,6 +24,7 @@ mod progress;
 mod relink;
 mod restore;
 mod scan;
+mod serve;
 mod setup;
 mod status;
 mod stop;
@@ -110,6 +111,8 @@ enum Command {
     Explain(Of<explain::Arguments>),
     /// Take the image proxies off URLs.
     Unwrap(Of<unwrap::Arguments>),
+    /// Serve the kept images over HTTP, also in place of the proxies that documents still ask.
+    Serve(Of<serve::Arguments>),
     /// Show the whole job on sample posts, offline, in a temporary folder.
     Demo(Of<demo::Arguments>),
     /// Write completions for a shell.
@@ -169,6 +172,7 @@ fn command(cli: Cli) -> Result<Exit> {
         Command::Status(arguments) => status::run(&context(arguments.settings)?, &arguments.own),
         Command::Explain(arguments) => explain::run(&context(arguments.settings)?, &arguments.own),
         Command::Unwrap(arguments) => unwrap::run(&context(arguments.settings)?, &arguments.own),
+        Command::Serve(arguments) => serve::run(&context(arguments.settings)?, &arguments.own),
         Command::Demo(arguments) => demo::run(&context(arguments.settings)?, &arguments.own),
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),

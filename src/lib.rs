@@ -9,7 +9,8 @@
 //! 5. [`media`] tells whether the answer is a whole, genuine image;
 //! 6. [`store`] keeps its bytes by their [`digest`];
 //! 7. [`catalog`] remembers what came from where, and what each document said before;
-//! 8. [`rewrite`] puts the kept link into the document, and [`files`] swaps the file in.
+//! 8. [`rewrite`] puts the kept link into the document, and [`files`] swaps the file in;
+//! 9. [`serve`] gives it to readers, and to documents that still ask its dead proxy.
 //!
 //! [`ops`] walks that road, one file a use case; [`cli`] and [`config`] are the front door.
 
@@ -29,4 +30,5 @@ pub mod ops;
 pub mod origin;
 pub mod resolve;
 pub mod rewrite;
+pub mod serve;
 pub mod store;

@@ -33,8 +33,8 @@ pub mod restore;
 pub mod rot;
 pub mod rules;
 pub mod scan;
+pub mod serve;
 pub mod status;
-
 pub mod stdin;
 mod stop;
 pub mod verify;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::blob::BlobName;
 use crate::digest::{Digest, Hasher};
 use crate::files::folder::{self, Folder};
+use crate::files::stat::Stat;
 use crate::files::{self, litter};
 use crate::media::MediaType;
 
@@ -102,6 +103,26 @@ impl Store {
     #[must_use]
     pub fn contains(&self, blob: BlobName) -> bool {
         self.path(blob).is_file()
+    }
+
+    /// Opens a blob for reading; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be opened.
+    pub fn open_blob(&self, blob: BlobName) -> Result<Option<(File, Stat)>, Error> {
+        match files::open(&self.path(blob)) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the folder of the blobs can be looked into.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn check_folder(&self) -> Result<(), Error> {
+        Ok(files::names(&self.images()).map(drop)?)
     }
 
     /// Starts a blob whose digest is not known yet.

@@ -15,6 +15,7 @@ fn every_command_explains_itself_with_an_example() {
         "status",
         "explain",
         "unwrap",
+        "serve",
         "demo",
         "completions",
         "man",

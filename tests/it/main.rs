@@ -35,6 +35,8 @@ mod rules;
 #[cfg(test)]
 mod scan;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod stop;

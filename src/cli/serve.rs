@@ -1,0 +1,59 @@
+//! `imgkeep serve`: the kept images over HTTP.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::runtime;
+
+use crate::cli::exit::Exit;
+use crate::cli::{Context, Format, print, setup};
+use crate::ops::serve::serve;
+
+/// Files that are read at a time; others wait. Each takes a thread.
+const READS: usize = 32;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  imgkeep serve --listen 127.0.0.1:7420")]
+pub(super) struct Arguments {
+    /// Address and port to serve on, instead of `server.listen`; port 0 takes any free one.
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
+    let config = &context.config;
+    let families = setup::families(config)?;
+    let archive = setup::existing_archive(config)?;
+    let wanted = arguments.listen.unwrap_or(config.server.listen);
+    let mut runtime = runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(READS).build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(wanted).await;
+        let listener = listener.with_context(|| format!("cannot listen on `{wanted}`"))?;
+        let address = listener.local_addr()?;
+        announce(context, address)?;
+        serve(listener, &archive, families, &config.server.cors).await;
+        anyhow::Ok(())
+    })?;
+    // A read that hangs is not waited for.
+    runtime.shutdown_background();
+    Ok(Exit::Done)
+}
+
+/// Says where it serves: who gave port 0 cannot know.
+fn announce(context: &Context, address: SocketAddr) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match context.format {
+        Format::Human => {
+            let store = context.config.store.path.display();
+            writeln!(out, "serving {store} at http://{address}/ until Ctrl-C")?;
+        }
+        Format::Json => {
+            print::json(&json!({ "listen": address, "url": format!("http://{address}/") }), &mut out)?;
+        }
+    }
+    Ok(out.flush()?)
+}
