@@ -31,7 +31,6 @@ mod migrate;
 mod record;
 mod report;
 pub mod row;
-mod snapshot;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
 const VERSION: i64 = 2;

@@ -9,9 +9,12 @@ use crate::catalog::row::Snapshot;
 use crate::catalog::{Catalog, Error, OriginKey, edits};
 use crate::digest::Digest;
 
-/// What [`Catalog::copy`] reads; `attempts` last.
+/// What [`copy`] reads; `attempts` last.
 const COLUMNS: &str = "origins.url, taken, digest, extension, bytes, width, height, source, snapshots.url, etag, \
                        last_modified, attempts";
+
+/// Where they stand.
+const TABLES: &str = "snapshots JOIN blobs ON blobs.id = blob JOIN origins ON key = origin";
 
 impl Catalog {
     /// Every copy that an origin gave, with all that is known of it; the newest first.
@@ -19,10 +22,7 @@ impl Catalog {
     /// # Errors
     /// What SQLite says, or [`Error::Damaged`].
     pub fn copies(&self, origin: OriginKey) -> Result<Vec<Snapshot>, Error> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM snapshots JOIN blobs ON blobs.id = blob JOIN origins ON key = origin
-             WHERE origin = ?1 ORDER BY taken DESC"
-        );
+        let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE origin = ?1 ORDER BY taken DESC");
         let rows = {
             let reader = self.reader();
             let collect = || -> rusqlite::Result<Vec<_>> {
@@ -33,6 +33,18 @@ impl Catalog {
         rows.into_iter().map(|row| self.whole(row)).collect()
     }
 
+    /// The newest copy of an origin; nobody is named who was asked in vain.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn newest(&self, origin: OriginKey) -> Result<Option<Snapshot>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE origin = ?1 ORDER BY taken DESC LIMIT 1");
+        let reader = self.reader();
+        let look_up = || reader.prepare_cached(&sql)?.query_row([origin.0], copy).optional();
+        let newest = look_up().map_err(|source| self.sqlite(source))?;
+        Ok(newest.map(|(snapshot, _)| snapshot))
+    }
+
     /// The newest copy of every origin, or of so many, in random order; nobody is named who was asked in vain.
     ///
     /// # Errors
@@ -40,10 +52,8 @@ impl Catalog {
     pub fn newest_copies(&self, most: Option<usize>) -> Result<Vec<Snapshot>, Error> {
         let limit = most.map(|most| format!("LIMIT {most}")).unwrap_or_default();
         // SQLite takes the other columns from the row with the maximum.
-        let sql = format!(
-            "SELECT {COLUMNS}, max(taken) FROM snapshots JOIN blobs ON blobs.id = blob
-             JOIN origins ON key = origin GROUP BY origin ORDER BY random() {limit}"
-        );
+        let sql =
+            format!("SELECT {COLUMNS}, max(taken) FROM {TABLES} GROUP BY origin ORDER BY random() {limit}");
         let rows = self.query(&sql, copy)?;
         Ok(rows.into_iter().map(|(snapshot, _)| snapshot).collect())
     }
