@@ -33,7 +33,7 @@ mod report;
 pub mod row;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
 

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config::sources::Sources;
 
 mod archive;
+mod daemon;
 mod demo;
 mod exit;
 mod explain;
@@ -113,6 +114,8 @@ enum Command {
     Unwrap(Of<unwrap::Arguments>),
     /// Serve the kept images over HTTP, also in place of the proxies that documents still ask.
     Serve(Of<serve::Arguments>),
+    /// Archive documents whenever they appear or change, look after the store, and serve it.
+    Daemon(Of<daemon::Arguments>),
     /// Show the whole job on sample posts, offline, in a temporary folder.
     Demo(Of<demo::Arguments>),
     /// Write completions for a shell.
@@ -173,6 +176,7 @@ fn command(cli: Cli) -> Result<Exit> {
         Command::Explain(arguments) => explain::run(&context(arguments.settings)?, &arguments.own),
         Command::Unwrap(arguments) => unwrap::run(&context(arguments.settings)?, &arguments.own),
         Command::Serve(arguments) => serve::run(&context(arguments.settings)?, &arguments.own),
+        Command::Daemon(arguments) => daemon::run(&context(arguments.settings)?, &arguments.own),
         Command::Demo(arguments) => demo::run(&context(arguments.settings)?, &arguments.own),
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),

@@ -227,6 +227,24 @@ pub struct Server {
     /// Web origins as browsers send them, or `*`.
     #[serde(deserialize_with = "value::web_origins")]
     pub cors: Vec<String>,
+    /// Names besides loopback's by which the gallery and the API may be asked; hosts in the URL Standard's form.
+    #[serde(deserialize_with = "value::hosts")]
+    pub hosts: Vec<String>,
+    /// Who sees the gallery and reads the API without a token.
+    #[serde(deserialize_with = "value::readers")]
+    pub readers: Readers,
+    /// The bearer token of those who may change something.
+    #[serde(deserialize_with = "value::optional_path")]
+    pub token_file: Option<PathBuf>,
+    /// A chain of certificates, PEM; served over TLS if it is there.
+    #[serde(deserialize_with = "value::optional_path")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    #[serde(deserialize_with = "value::optional_path")]
+    pub tls_key: Option<PathBuf>,
+    /// Images that are asked for again and again are served from so much memory.
+    #[serde(deserialize_with = "value::bandwidth")]
+    pub memory: u64,
 }
 
 /// `[daemon]`
@@ -239,6 +257,18 @@ pub struct Daemon {
     /// Quiet after a change before a document is read; may be zero.
     #[serde(rename = "settle_secs", deserialize_with = "value::pause")]
     pub settle: Duration,
+    /// Folders besides `watch` that the API may have archived.
+    #[serde(deserialize_with = "value::paths")]
+    pub allow: Vec<PathBuf>,
+    /// Between two looks at a folder whose file system does not tell of changes.
+    #[serde(rename = "poll_secs", deserialize_with = "value::timeout")]
+    pub poll: Duration,
+    /// Between two looks through all folders; whole days, zero for never.
+    #[serde(rename = "reconcile_days", deserialize_with = "value::days")]
+    pub reconcile: Duration,
+    /// In which each kept image is read again once; whole days, zero for never.
+    #[serde(rename = "scrub_days", deserialize_with = "value::days")]
+    pub scrub: Duration,
 }
 
 /// `[gc]`
@@ -248,6 +278,17 @@ pub struct Gc {
     /// How long a blob outlives its last reference; whole days, may be zero.
     #[serde(rename = "grace_days", deserialize_with = "value::days")]
     pub grace: Duration,
+}
+
+/// Who sees the gallery and reads the API without a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Who is on this machine.
+    Loopback,
+    /// Everybody who can connect.
+    All,
+    /// Nobody.
+    None,
 }
 
 /// Which references are archived.

@@ -12,13 +12,15 @@
 //! 8. [`rewrite`] puts the kept link into the document, and [`files`] swaps the file in;
 //! 9. [`serve`] gives it to readers, and to documents that still ask its dead proxy.
 //!
-//! [`ops`] walks that road, one file a use case; [`cli`] and [`config`] are the front door.
+//! [`ops`] walks that road, one file a use case; [`daemon`] walks it whenever a document changes; [`web`] shows all of
+//! it in a browser; [`cli`] and [`config`] are the front door.
 
 pub mod blob;
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod crawl;
+pub mod daemon;
 pub mod demo;
 pub mod digest;
 pub mod document;
@@ -32,3 +34,4 @@ pub mod resolve;
 pub mod rewrite;
 pub mod serve;
 pub mod store;
+pub mod web;

@@ -32,11 +32,11 @@ pub mod repair;
 pub mod restore;
 pub mod rot;
 pub mod rules;
+pub mod runs;
 pub mod scan;
-pub mod serve;
 pub mod status;
 pub mod stdin;
-mod stop;
+pub mod stop;
 pub mod verify;
 
 /// Why a document is left alone whose links would not lead to the store.

@@ -14,6 +14,9 @@ pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         transaction.execute_batch(include_str!("schema/2.sql"))?;
         key_origins_anew(transaction)?;
     }
+    if found < 3 {
+        transaction.execute_batch(include_str!("schema/3.sql"))?;
+    }
     transaction.pragma_update(None, "user_version", VERSION)
 }
 

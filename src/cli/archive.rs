@@ -15,6 +15,7 @@ use crate::cli::progress::Display;
 use crate::cli::{Context, Format, print, setup, stop};
 use crate::config::{self, Config};
 use crate::ops::archive::{self, Options, Progress, Report, UnarchivedImage, Update, Updates};
+use crate::ops::stop::Stop;
 use crate::ops::{Archive, Reader, preview, stdin};
 use crate::resolve::Scope;
 use crate::rewrite::link::LinkStyle;
@@ -156,6 +157,7 @@ pub(super) fn options(config: &Config, link: LinkStyle, rewrite: bool) -> Result
         retry: false,
         update: Update::No,
         diffs: false,
+        stop: Stop::default(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -10,7 +11,10 @@ use tokio::runtime;
 
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Format, print, setup};
-use crate::ops::serve::serve;
+use crate::ops::stop;
+use crate::serve::listener::Listener;
+use crate::serve::{self, Site};
+use crate::web;
 
 /// Files that are read at a time; others wait. Each takes a thread.
 const READS: usize = 32;
@@ -26,7 +30,11 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let config = &context.config;
     let families = setup::families(config)?;
-    let archive = setup::existing_archive(config)?;
+    let archive = Arc::new(setup::existing_archive(config)?);
+    let app = setup::app(config, Arc::clone(&archive), Arc::default(), None)?;
+    let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
+    let site =
+        Site::new(store, catalog, families, &config.server.cors).with_pages(web::owns, web::router(app));
     let wanted = arguments.listen.unwrap_or(config.server.listen);
     let mut runtime = runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(READS).build()?;
@@ -35,7 +43,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         let listener = listener.with_context(|| format!("cannot listen on `{wanted}`"))?;
         let address = listener.local_addr()?;
         announce(context, address)?;
-        serve(listener, &archive, families, &config.server.cors).await;
+        serve::run(vec![Listener::Tcp(listener)], site, stop::signal()).await;
         anyhow::Ok(())
     })?;
     // A read that hangs is not waited for.
@@ -44,7 +52,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
 }
 
 /// Says where it serves: who gave port 0 cannot know.
-fn announce(context: &Context, address: SocketAddr) -> Result<()> {
+pub(super) fn announce(context: &Context, address: SocketAddr) -> Result<()> {
     let mut out = io::stdout().lock();
     match context.format {
         Format::Human => {

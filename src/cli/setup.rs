@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cli::exit::UsageError;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::crawl::{self, Entry, Skip};
 use crate::fetch::{self, Fetcher};
 use crate::ladder::schedule::Policy;
+use crate::ops::runs::{Board, Order};
 use crate::ops::{Archive, Reader, litter};
 use crate::origin::proxy::Families;
 use crate::rewrite::link::LinkStyle;
+use crate::web::access::{self, Access};
+use crate::web::{self, App};
 use crate::{files, ladder, media};
 
 /// The known wrapper families, and the user's.
@@ -68,6 +72,40 @@ impl Rules {
     pub(super) fn policy(&self) -> Policy<'_> {
         Policy { fetch: &self.fetch, ladder: &self.ladder, media: &self.media }
     }
+}
+
+/// What is shown of the archive over HTTP. `orders` is where those go who want something done.
+pub(super) fn app(
+    config: &Config,
+    archive: Arc<Archive>,
+    board: Arc<Board>,
+    orders: Option<UnboundedSender<Order>>,
+) -> Result<Arc<App>> {
+    let access = Access {
+        hosts: config.server.hosts.clone(),
+        readers: match config.server.readers {
+            config::Readers::Loopback => access::Readers::Loopback,
+            config::Readers::All => access::Readers::All,
+            config::Readers::None => access::Readers::None,
+        },
+        token: None,
+    };
+    Ok(Arc::new(App::new(archive, board, orders, access, settings(config)?)))
+}
+
+/// What the pages need of the configuration.
+pub(super) fn settings(config: &Config) -> Result<web::Settings> {
+    let absolute =
+        |path: &PathBuf| std::path::absolute(path).with_context(|| format!("`{}`", path.display()));
+    let allowed = config.daemon.watch.iter().chain(&config.daemon.allow).map(absolute);
+    Ok(web::Settings {
+        fetch: config.fetch_options()?,
+        ladder: config.ladder_options(),
+        media: config.media_limits(),
+        link: link(config, None)?,
+        allowed: allowed.collect::<Result<_>>()?,
+        fingerprint: config.fingerprint(),
+    })
 }
 
 /// Milliseconds since 1970.

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 
 use crate::config::{Config, Error, References, Scope, Source, layers, overrides};
 use crate::crawl;
+use crate::digest::Digest;
 use crate::fetch;
 use crate::files::replace;
 use crate::ladder::{self, placeholder};
@@ -85,6 +86,18 @@ impl Config {
                 genuine: fetch.genuine.clone(),
             },
         }
+    }
+
+    /// Equal for two configurations under which `archive` does the same: what only serving, watching and collecting
+    /// garbage depend on is left out.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let Self { store, catalog, documents, references, overrides, fetch, rewrite, .. } = self;
+        let text = format!(
+            "{} {store:?} {catalog:?} {documents:?} {references:?} {overrides:?} {fetch:?} {rewrite:?}",
+            env!("CARGO_PKG_VERSION")
+        );
+        Digest::of(text.as_bytes()).to_string()[..16].to_owned()
     }
 
     /// How documents are replaced.

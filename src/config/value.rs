@@ -13,7 +13,7 @@ use toml::Value;
 use url::{Host, Url};
 
 use crate::config::judge::{list, one, table};
-use crate::config::{Scope, Source, size};
+use crate::config::{Readers, Scope, Source, size};
 use crate::digest::Digest;
 use crate::document::extract::ElementAttribute;
 
@@ -119,6 +119,15 @@ pub(super) fn scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scope,
     })
 }
 
+pub(super) fn readers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Readers, D::Error> {
+    one(deserializer, "\"loopback\", \"all\" or \"none\"", |value| match value.as_str()? {
+        "loopback" => Some(Readers::Loopback),
+        "all" => Some(Readers::All),
+        "none" => Some(Readers::None),
+        _ => None,
+    })
+}
+
 pub(super) fn sources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Source>, D::Error> {
     const WANTED: &str = "some of \"origin\", \"proxy\", \"wayback\"";
     let sources = list(deserializer, WANTED, |text| match text {
@@ -185,6 +194,10 @@ pub(super) fn host_patterns<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
             None => host(text),
         }
     })
+}
+
+pub(super) fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    list(deserializer, "hosts such as \"images.example\"", host)
 }
 
 /// A network with host bits set names one address and means many, or the other way round.

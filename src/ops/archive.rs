@@ -27,6 +27,7 @@ use crate::files::replace;
 use crate::ladder;
 use crate::ladder::schedule::Policy;
 use crate::media;
+use crate::ops::stop::Stop;
 use crate::ops::{Archive, Reader};
 use crate::resolve::Resolved;
 use crate::rewrite::link::LinkStyle;
@@ -77,6 +78,8 @@ pub struct Options {
     pub update: Update,
     /// Whether [`Report::diffs`] is filled.
     pub diffs: bool,
+    /// Who may end the run before its end.
+    pub stop: Stop,
 }
 
 /// What to do about images that were kept before.
@@ -121,6 +124,7 @@ pub async fn archive(
     if shared.options.update == Update::Follow && !report.interrupted {
         follow::follow(&shared, before, asked, &mut report).await?;
     }
+    report.run.clone_from(&shared.run.name);
     report.elapsed = started.elapsed();
     Ok(report)
 }
@@ -217,6 +221,11 @@ impl Shared {
     /// Whom to ask.
     pub(super) fn ladder(&self) -> &ladder::Options {
         &self.options.ladder
+    }
+
+    /// Who may end the run.
+    pub(super) fn stop(&self) -> Stop {
+        self.options.stop.clone()
     }
 
     /// What answers are judged by.

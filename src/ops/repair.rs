@@ -23,7 +23,7 @@ use crate::ops::archive::climb::{Climb, Fate};
 use crate::ops::archive::download::{Job, Wanted};
 use crate::ops::archive::{Options, Progress, Shared};
 use crate::ops::verify::{self, Finding};
-use crate::ops::{Archive, Reader, alias, stop};
+use crate::ops::{Archive, Reader, alias};
 use crate::origin::OriginUrl;
 use crate::store::Finished;
 
@@ -213,7 +213,8 @@ struct Repair {
 
 impl Repair {
     async fn run(&mut self, mut searches: VecDeque<Search>) -> Result<()> {
-        let mut stop = std::pin::pin!(stop::signal());
+        let stop = self.shared.stop();
+        let mut stop = std::pin::pin!(stop.asked());
         loop {
             while self.climb.len() < WINDOW
                 && let Some(search) = searches.pop_front()

@@ -13,9 +13,10 @@ use std::time::Duration;
 use axum::body::Body;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+use crate::serve::listener::Stream;
 
 /// How long a connection may be without a whole request, from its start or from the last answer on.
 const QUIET: Duration = Duration::from_secs(10);
@@ -117,14 +118,13 @@ impl HttpBody for Answer {
 }
 
 /// A socket that notes what it sends. What it receives does not count: a byte now and then is no request.
-#[derive(Debug)]
 pub(super) struct Watched {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     activity: Arc<Activity>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
     }
 

@@ -12,11 +12,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::serve::activity::{Activity, Answer, Watched};
+use crate::serve::listener::{Peer, Stream};
 use crate::serve::{Site, route};
 
 /// The longest head of an HTTP/1.1 request, in bytes: wrapper URLs may be long.
@@ -33,12 +33,15 @@ const STREAM_BYTES: usize = 64 * 1024;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Answers requests until the client has no more of them, keeps the connection waiting, or `stopping` says so.
-pub(super) async fn serve(stream: TcpStream, site: Arc<Site>, mut stopping: watch::Receiver<bool>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection sends its packets late");
-    }
+pub(super) async fn serve(
+    stream: Box<dyn Stream>,
+    peer: Peer,
+    site: Arc<Site>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let activity = Arc::new(Activity::new());
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (site, under_way) = (Arc::clone(&site), activity.begin());
         async move {
             let response = route::answer(site, request).await;

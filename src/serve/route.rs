@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use hyper::body::{Body as _, Incoming};
@@ -9,6 +10,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, X_CON
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode, Version};
 use tokio::task::spawn_blocking;
+use tower::ServiceExt;
 
 use crate::blob::BlobName;
 use crate::digest::Digest;
@@ -26,6 +28,10 @@ pub(super) async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Respo
         // RFC 9112, section 3.2.
         return plain(StatusCode::BAD_REQUEST, "one Host is needed\n");
     }
+    if let Some(pages) = site.pages_for(&head) {
+        let page = pages.oneshot(Request::from_parts(head, Body::new(content))).await;
+        return page.unwrap_or_else(|never| match never {});
+    }
     // Nothing here is told anything. What is not read ends the connection, so it cannot be taken for a request.
     if !content.is_end_stream() {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "no content is taken\n");
@@ -37,6 +43,12 @@ pub(super) async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Respo
 }
 
 impl Site {
+    /// The pages, if the request is for one of them.
+    fn pages_for(&self, head: &Parts) -> Option<Router> {
+        let pages = self.pages.as_ref().filter(|pages| (pages.own)(head.uri.path()))?;
+        (!wrapper::is_meant(&self.families, head)).then(|| pages.router.clone())
+    }
+
     fn answer(&self, head: &Parts) -> Response {
         let mut response = match head.method {
             Method::GET | Method::HEAD => self.find(head).unwrap_or_else(|error| {
@@ -44,11 +56,7 @@ impl Site {
                 plain(error.status(), "the archive cannot be read\n")
             }),
             Method::OPTIONS => self.cors.preflight(&head.headers),
-            _ => {
-                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
-                response
-            }
+            _ => refused(),
         };
         self.cors.apply(&head.headers, response.headers_mut());
         tracing::debug!(method = %head.method, target = %head.uri, status = response.status().as_u16());
@@ -65,16 +73,7 @@ impl Site {
             self.check()?;
             return Ok(plain(StatusCode::OK, "ok\n"));
         }
-        if let Some(found) = wrapper::answer(self, head)? {
-            return Ok(found);
-        }
-        if path == "/" && head.uri.query().is_none() {
-            return Ok(plain(
-                StatusCode::OK,
-                "imgkeep: kept images, at /images/ and in place of their proxies\n",
-            ));
-        }
-        Ok(not_kept())
+        Ok(wrapper::answer(self, head)?.unwrap_or_else(not_kept))
     }
 
     /// Whether both the store and the catalog answer.
@@ -84,13 +83,20 @@ impl Site {
     }
 }
 
+fn refused() -> Response {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+    response
+}
+
 /// The blob that a path names, spelled as it is stored: nothing else may ever reach the disk.
 fn blob(path: &str) -> Option<BlobName> {
     let name = path.strip_prefix("/images/")?;
     BlobName::from_link(name).filter(|blob| blob.to_string() == name)
 }
 
-fn not_kept() -> Response {
+/// For what the archive does not have.
+pub(crate) fn not_kept() -> Response {
     let mut response = plain(StatusCode::NOT_FOUND, "not kept\n");
     response.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static("imgkeep; detail=not-kept"));
     response

@@ -49,8 +49,24 @@ pub(crate) fn contract() -> Config {
             user_agent: concat!("imgkeep/", env!("CARGO_PKG_VERSION"), " (+https://imgkeep.example)").into(),
         },
         rewrite: config::Rewrite { link: "relative".into(), in_place: false, keep_mtime: false },
-        server: config::Server { listen: "127.0.0.1:7420".parse().unwrap(), cors: vec![] },
-        daemon: config::Daemon { watch: vec![], settle: Duration::from_secs(2) },
+        server: config::Server {
+            listen: "127.0.0.1:7420".parse().unwrap(),
+            cors: vec![],
+            hosts: vec![],
+            readers: config::Readers::Loopback,
+            token_file: None,
+            tls_certificate: None,
+            tls_key: None,
+            memory: 24 << 20,
+        },
+        daemon: config::Daemon {
+            watch: vec![],
+            settle: Duration::from_secs(2),
+            allow: vec![],
+            poll: Duration::from_secs(60),
+            reconcile: Duration::from_secs(24 * 3600),
+            scrub: Duration::from_secs(30 * 24 * 3600),
+        },
         gc: config::Gc { grace: Duration::from_secs(30 * 24 * 60 * 60) },
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 /// Counters that only grow; read at any time from any thread.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -13,7 +15,7 @@ pub struct Progress {
 }
 
 /// The counters at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// Documents that the run must read.
     pub to_read: u64,

@@ -12,6 +12,8 @@ use crate::ops::archive::update::Updates;
 /// The outcome of a run.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// What `restore --run` calls it.
+    pub run: String,
     /// Documents that were looked at, opened or not.
     pub scanned: u64,
     /// Of these, the ones that were rewritten.

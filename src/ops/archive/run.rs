@@ -18,7 +18,6 @@ use crate::ops::archive::keep::{self, Batch, Document, Done, Keeper};
 use crate::ops::archive::reading::{Read, Reading, read};
 use crate::ops::archive::recall::Unmasked;
 use crate::ops::archive::{DocumentFailure, Report, Shared, UnarchivedImage};
-use crate::ops::stop;
 
 /// Documents and references that wait for images at a time.
 const WINDOW_DOCUMENTS: usize = 2_000;
@@ -82,7 +81,8 @@ impl Loop {
     ) -> Result<(Report, Vec<Unmasked>)> {
         let mut keeping: Option<oneshot::Receiver<Result<Done>>> = None;
         let mut all_read = false;
-        let mut stop = std::pin::pin!(stop::signal());
+        let stop = self.shared.stop();
+        let mut stop = std::pin::pin!(stop.asked());
         loop {
             let idle = all_read && self.climb.len() == 0 && self.waiting.is_empty();
             if keeping.is_none() && (self.batch_is_due() || (idle && !self.batch.is_empty())) {

@@ -20,7 +20,7 @@ use crate::ops::archive::download::{Got, Job, Wanted};
 use crate::ops::archive::keep::{self, Batch};
 use crate::ops::archive::{Report, Shared};
 use crate::ops::kept::kept;
-use crate::ops::{Document, alias, stop};
+use crate::ops::{Document, alias};
 use crate::origin::OriginUrl;
 
 /// Origins that are asked, or wait to be, at a time.
@@ -155,7 +155,8 @@ struct Updating<'a> {
 impl Updating<'_> {
     async fn run(&mut self, origins: &[OriginKey]) -> Result<()> {
         let mut origins = origins.iter();
-        let mut stop = std::pin::pin!(stop::signal());
+        let stop = self.shared.stop();
+        let mut stop = std::pin::pin!(stop.asked());
         loop {
             while self.climb.len() < WINDOW
                 && let Some(key) = origins.next()

@@ -1,0 +1,331 @@
+//! The runs of one process: what is under way, what waits, what came of the last ones.
+//!
+//! The daemon writes it, the gallery, the API and `imgkeep status` read it. Nothing here is on disk: what a run kept
+//! and changed is in the catalog, under the run's name.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::ops::archive::{Moment, Progress, Report};
+
+/// Runs that are remembered after their end.
+const REMEMBERED: usize = 100;
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Somebody asked for it.
+    Archive,
+    /// A document appeared or was changed.
+    Change,
+    /// All watched folders are looked through, as nobody tells of every change.
+    Reconcile,
+    /// Images that nobody gave are asked for again.
+    Retry,
+    /// A part of the store is read again.
+    Scrub,
+    /// Images that nothing refers to are removed.
+    Gc,
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It waits for its turn.
+    Queued,
+    /// It is under way.
+    Running,
+    /// It is over; its report says what it did.
+    Done,
+    /// It broke off, or was stopped.
+    Failed,
+}
+
+/// One run, as it is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct View {
+    /// Its name in this process: a time and four random hex digits.
+    pub id: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// Where it is.
+    pub state: State,
+    /// The documents and folders it looks at.
+    pub paths: Vec<PathBuf>,
+    /// When it was asked for, in milliseconds since 1970.
+    pub queued: i64,
+    /// When it started, likewise.
+    pub started: Option<i64>,
+    /// When it ended, likewise.
+    pub ended: Option<i64>,
+    /// How far it is.
+    pub progress: Moment,
+    /// What an archiving run did.
+    #[serde(skip)]
+    pub report: Option<Arc<Report>>,
+    /// In a line what another run did, or why this one failed.
+    pub outcome: Option<String>,
+}
+
+/// What is planned, and whether anything is wrong.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Agenda {
+    /// Each watched folder.
+    pub watched: Vec<Watched>,
+    /// What comes by itself, and when; the earliest first.
+    pub planned: Vec<Planned>,
+    /// Why nothing is fetched at the moment, such as a full disk.
+    pub paused: Option<String>,
+    /// Why a changed configuration is not in force.
+    pub refused_configuration: Option<String>,
+}
+
+/// A watched folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// As it is configured.
+    pub folder: PathBuf,
+    /// How changes in it are noticed: `events`, `polling`, or `missing` while it is not there.
+    pub how: String,
+    /// Why it is not `events`.
+    pub why: Option<String>,
+}
+
+/// Something that comes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// What.
+    pub kind: Kind,
+    /// When it was done last, in milliseconds since 1970.
+    pub last: Option<i64>,
+    /// When it is done next, likewise.
+    pub next: i64,
+}
+
+/// What somebody wants done, for the daemon to do in its turn.
+#[derive(Debug)]
+pub struct Order {
+    /// The run on the board.
+    pub id: String,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// What can be ordered.
+#[derive(Debug)]
+pub enum Work {
+    /// As `imgkeep archive` does it.
+    Archive {
+        /// Absolute.
+        paths: Vec<PathBuf>,
+        /// As on the command line.
+        how: How,
+    },
+    /// The documents that want this image are archived, and everybody is asked for it.
+    Retry {
+        /// The image's own URL.
+        origin: String,
+    },
+}
+
+/// The options of `imgkeep archive` that can be ordered; what is `None` is as configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct How {
+    /// `all` or `proxied`.
+    pub scope: Option<String>,
+    /// `relative`, or a prefix.
+    pub link: Option<String>,
+    /// Keep the images and leave the documents as they are.
+    pub no_rewrite: bool,
+    /// Ask everybody now.
+    pub retry: bool,
+    /// Ask whether kept images were changed.
+    pub update: bool,
+    /// Point documents at those that were.
+    pub follow: bool,
+}
+
+/// The runs of this process.
+#[derive(Debug)]
+pub struct Board {
+    inner: Mutex<Inner>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// The newest first.
+    runs: VecDeque<(View, Arc<Progress>)>,
+    agenda: Agenda,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+}
+
+impl Board {
+    /// Notes a run that waits for its turn; gives its id.
+    pub fn queue(&self, kind: Kind, paths: Vec<PathBuf>) -> String {
+        let now = Timestamp::now();
+        let id = format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..));
+        let view = View {
+            id: id.clone(),
+            kind,
+            state: State::Queued,
+            paths,
+            queued: now.as_millisecond(),
+            started: None,
+            ended: None,
+            progress: Moment::default(),
+            report: None,
+            outcome: None,
+        };
+        {
+            let mut inner = self.inner();
+            inner.runs.push_front((view, Arc::default()));
+            let mut over = 0;
+            inner.runs.retain(|(view, _)| {
+                let is_over = matches!(view.state, State::Done | State::Failed);
+                over += usize::from(is_over);
+                !is_over || over <= REMEMBERED
+            });
+        }
+        self.tell();
+        id
+    }
+
+    /// The run starts; its progress is read from what is returned.
+    pub fn start(&self, id: &str) -> Arc<Progress> {
+        let mut progress = Arc::default();
+        self.change(id, |view, of_run| {
+            view.state = State::Running;
+            view.started = Some(Timestamp::now().as_millisecond());
+            progress = Arc::clone(of_run);
+        });
+        progress
+    }
+
+    /// An archiving run is over.
+    pub fn report(&self, id: &str, report: Report) {
+        self.end(id, if report.interrupted { State::Failed } else { State::Done }, |view| {
+            view.outcome = report.interrupted.then(|| "stopped before its end".to_owned());
+            view.report = Some(Arc::new(report));
+        });
+    }
+
+    /// Another run is over.
+    pub fn done(&self, id: &str, outcome: String) {
+        self.end(id, State::Done, |view| view.outcome = Some(outcome));
+    }
+
+    /// A run broke off.
+    pub fn fail(&self, id: &str, why: String) {
+        self.end(id, State::Failed, |view| view.outcome = Some(why));
+    }
+
+    /// One run, if it is remembered.
+    #[must_use]
+    pub fn run(&self, id: &str) -> Option<View> {
+        self.inner().runs.iter().find(|(view, _)| view.id == id).map(now)
+    }
+
+    /// All that are remembered, the newest first.
+    #[must_use]
+    pub fn runs(&self) -> Vec<View> {
+        self.inner().runs.iter().map(now).collect()
+    }
+
+    /// What is planned.
+    #[must_use]
+    pub fn agenda(&self) -> Agenda {
+        self.inner().agenda.clone()
+    }
+
+    /// Changes what is planned.
+    pub fn plan(&self, change: impl FnOnce(&mut Agenda)) {
+        change(&mut self.inner().agenda);
+        self.tell();
+    }
+
+    /// A count that grows whenever a run or the agenda changes its state; progress in numbers is not told, look at it
+    /// now and then.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn end(&self, id: &str, state: State, change: impl FnOnce(&mut View)) {
+        self.change(id, |view, _| {
+            view.state = state;
+            view.ended = Some(Timestamp::now().as_millisecond());
+            change(view);
+        });
+    }
+
+    fn change(&self, id: &str, change: impl FnOnce(&mut View, &Arc<Progress>)) {
+        {
+            let mut inner = self.inner();
+            if let Some((view, progress)) = inner.runs.iter_mut().find(|(view, _)| view.id == id) {
+                change(view, progress);
+            }
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder of the board panics")
+    }
+}
+
+fn now((view, progress): &(View, Arc<Progress>)) -> View {
+    View { progress: progress.now(), ..view.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_seen_from_its_order_to_its_end() {
+        let board = Board::default();
+        let mut changes = board.changes();
+        let id = board.queue(Kind::Archive, vec!["/posts".into()]);
+        assert_eq!(board.run(&id).unwrap().state, State::Queued);
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        board.start(&id);
+        assert_eq!(board.run(&id).unwrap().state, State::Running);
+        board.report(&id, Report::looked_at(3));
+        let view = board.run(&id).unwrap();
+        assert_eq!((view.state, view.report.unwrap().scanned), (State::Done, 3));
+        assert!(view.started >= Some(view.queued) && view.ended >= view.started);
+        assert!(changes.has_changed().unwrap());
+        assert!(board.run("another").is_none());
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_in_time_and_what_is_not_never() {
+        let board = Board::default();
+        let first = board.queue(Kind::Change, Vec::new());
+        for _ in 0..2 * REMEMBERED {
+            let id = board.queue(Kind::Gc, Vec::new());
+            board.done(&id, String::new());
+        }
+        assert!(board.run(&first).is_some());
+        assert!(board.runs().len() <= REMEMBERED + 2);
+    }
+}
