@@ -20,6 +20,7 @@ use crate::fetch;
 use crate::ladder::schedule::Policy;
 use crate::ops::Archive;
 use crate::ops::runs::{self, Board};
+use crate::origin::proxy::Families;
 use crate::rewrite::link::LinkStyle;
 use crate::{ladder, media};
 
@@ -40,6 +41,8 @@ pub struct App {
     /// Who may look, and who may change something.
     pub access: access::Access,
     settings: RwLock<Arc<Settings>>,
+    thumbnails: gallery::thumbnails::Thumbnails,
+    sums: gallery::overview::Sums,
 }
 
 /// What the pages need of the configuration.
@@ -53,6 +56,8 @@ pub struct Settings {
     pub media: media::Limits,
     /// How kept links are written.
     pub link: LinkStyle,
+    /// How wrapped URLs are taken apart.
+    pub families: Families,
     /// Folders that may be archived by order, absolute.
     pub allowed: Vec<PathBuf>,
     /// Equal for two processes that would archive alike.
@@ -77,7 +82,9 @@ impl App {
         access: access::Access,
         settings: Settings,
     ) -> Self {
-        Self { archive, board, orders, access, settings: RwLock::new(Arc::new(settings)) }
+        let settings = RwLock::new(Arc::new(settings));
+        let (thumbnails, sums) = Default::default();
+        Self { archive, board, orders, access, settings, thumbnails, sums }
     }
 
     /// The settings in force.

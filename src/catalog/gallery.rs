@@ -251,6 +251,21 @@ impl Catalog {
         row.map(|row| self.tile(row)).transpose()
     }
 
+    /// The origin that gave the image first, if one still gives it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn first_origin(&self, image: &Tile) -> Result<Option<String>, Error> {
+        let reader = self.reader();
+        let look_up = || {
+            let mut query = reader.prepare_cached(
+                "SELECT origins.url FROM snapshots JOIN origins ON key = origin WHERE blob = ?1 ORDER BY taken LIMIT 1",
+            )?;
+            query.query_row([image.place.id], |row| row.get(0)).optional()
+        };
+        look_up().map_err(|source| self.sqlite(source))
+    }
+
     fn tile(&self, row: TileRow) -> Result<Tile, Error> {
         let (digest, extension, bytes, width, height, place) = row;
         let blob = self.blob_name(digest, &extension)?;
@@ -444,9 +459,8 @@ impl Catalog {
         let look_up = || {
             let mut query =
                 reader.prepare_cached("SELECT name, command, started FROM runs WHERE name = ?1")?;
-            let row = |row: &Row<'_>| {
-                Ok(RunRow { name: row.get(0)?, command: row.get(1)?, started: row.get(2)? })
-            };
+            let row =
+                |row: &Row<'_>| Ok(RunRow { name: row.get(0)?, command: row.get(1)?, started: row.get(2)? });
             query.query_row([name], row).optional()
         };
         look_up().map_err(|source| self.sqlite(source))
@@ -457,10 +471,9 @@ impl Catalog {
     /// # Errors
     /// What SQLite says.
     pub fn last_runs(&self, most: usize) -> Result<Vec<RunRow>, Error> {
-        self.query(
-            &format!("SELECT name, command, started FROM runs ORDER BY id DESC LIMIT {most}"),
-            |row| Ok(RunRow { name: row.get(0)?, command: row.get(1)?, started: row.get(2)? }),
-        )
+        self.query(&format!("SELECT name, command, started FROM runs ORDER BY id DESC LIMIT {most}"), |row| {
+            Ok(RunRow { name: row.get(0)?, command: row.get(1)?, started: row.get(2)? })
+        })
     }
 
     /// Whether a document wants the image of `origin` and nobody gave it.

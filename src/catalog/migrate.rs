@@ -82,7 +82,10 @@ mod tests {
             assert_eq!(catalog.origins_of(digest).unwrap(), [url]);
             let filter = Filter { host: Some("a.example".to_owned()), ..Filter::default() };
             let tiles = catalog.tiles(&filter, Page::default(), 9).unwrap();
-            assert_eq!(tiles.iter().map(|tile| (tile.blob.digest, tile.kept)).collect::<Vec<_>>(), [(digest, 1)]);
+            assert_eq!(
+                tiles.iter().map(|tile| (tile.blob.digest, tile.kept)).collect::<Vec<_>>(),
+                [(digest, 1)]
+            );
         }
     }
 }

@@ -6,8 +6,8 @@ use rusqlite::{Transaction, params};
 
 use crate::catalog::OriginKey;
 use crate::catalog::edits;
-use crate::catalog::shelf::Shelf;
 use crate::catalog::row::{Attempt, Batch, Counts, Failure, Placeholder, Rewrite, Seen, Snapshot};
+use crate::catalog::shelf::Shelf;
 use crate::digest::Digest;
 use crate::ladder::hosts::Host;
 
@@ -21,12 +21,7 @@ pub(super) struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(transaction: &'a Transaction<'a>) -> Self {
-        Self {
-            transaction,
-            blobs: HashMap::new(),
-            runs: HashMap::new(),
-            shelf: Shelf::new(transaction),
-        }
+        Self { transaction, blobs: HashMap::new(), runs: HashMap::new(), shelf: Shelf::new(transaction) }
     }
 
     pub(super) fn batch(&mut self, batch: &Batch) -> rusqlite::Result<()> {

@@ -103,6 +103,7 @@ pub(super) fn settings(config: &Config) -> Result<web::Settings> {
         ladder: config.ladder_options(),
         media: config.media_limits(),
         link: link(config, None)?,
+        families: families(config)?,
         allowed: allowed.collect::<Result<_>>()?,
         fingerprint: config.fingerprint(),
     })
