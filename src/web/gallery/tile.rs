@@ -1,6 +1,7 @@
 //! An image in a grid.
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -26,6 +27,8 @@ pub(super) struct TileView {
     kind: &'static str,
     size: Size,
 }
+
+impl HtmlSafe for TileView {}
 
 impl TileView {
     pub(super) fn new(catalog: &Catalog, tile: &Tile) -> Result<Self, catalog::Error> {
