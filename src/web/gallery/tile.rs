@@ -20,6 +20,8 @@ pub(super) struct TileView {
     source: String,
     /// Thumbnails by width; empty where the image shows itself.
     sources: String,
+    /// Whether it is too small to fill the cell.
+    is_small: bool,
     width: u32,
     height: u32,
     name: String,
@@ -50,6 +52,7 @@ impl TileView {
                 SIZES.map(|size| format!("{} {size}w", thumbnail(size))).join(", ")
             },
             digest,
+            is_small: shows_itself && width.min(height) < 128,
             width,
             height,
             name,
