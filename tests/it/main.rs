@@ -21,6 +21,8 @@ mod feeds;
 #[cfg(test)]
 mod front_door;
 #[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod ladder;
 #[cfg(test)]
 mod manners;
