@@ -27,6 +27,7 @@ pub mod access;
 mod api;
 mod gallery;
 mod metrics;
+mod problem;
 
 /// What the pages are made of.
 #[derive(Debug)]
@@ -122,6 +123,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(gallery::routes())
         .merge(api::routes())
         .merge(metrics::routes())
+        .merge(access::routes())
         .fallback(async || crate::serve::not_kept())
         .layer(from_fn_with_state(Arc::clone(&app), access::judge))
         .with_state(app)
