@@ -25,6 +25,7 @@ use crate::{ladder, media};
 
 pub mod access;
 mod api;
+pub mod control;
 mod gallery;
 mod metrics;
 mod problem;
@@ -41,6 +42,7 @@ pub struct App {
     /// Who may look, and who may change something.
     pub access: access::Access,
     settings: RwLock<Arc<Settings>>,
+    listeners: api::Listeners,
 }
 
 /// What the pages need of the configuration.
@@ -78,7 +80,8 @@ impl App {
         access: access::Access,
         settings: Settings,
     ) -> Self {
-        Self { archive, board, orders, access, settings: RwLock::new(Arc::new(settings)) }
+        let (settings, listeners) = (RwLock::new(Arc::new(settings)), api::Listeners::default());
+        Self { archive, board, orders, access, settings, listeners }
     }
 
     /// The settings in force.

@@ -21,6 +21,8 @@ use crate::ops::{Archive, Reader, preview, stdin};
 use crate::resolve::Scope;
 use crate::rewrite::link::LinkStyle;
 
+mod hand_over;
+
 /// Failures shown one by one for each reason.
 const EXAMPLES: usize = 3;
 
@@ -56,6 +58,9 @@ pub(super) struct Arguments {
     /// How documents point at kept images: `relative`, or a prefix such as `/images/`.
     #[arg(long, value_name = "relative|PREFIX")]
     link: Option<String>,
+    /// Do it here, even if a daemon is at work on the store, which would do it otherwise.
+    #[arg(long)]
+    local: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -107,6 +112,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     // A path that is not there is told before a store is made.
     setup::check(&paths)?;
+    if let Some(report) = hand_over::hand_over(context, arguments, stdin)? {
+        print_report(context, &report, arguments, &mut io::stdout())?;
+        return Ok(exit(&report));
+    }
     let archive = Arc::new(setup::archive(config)?);
     // The catalog is read while the folders are walked: most runs do little else.
     let known = thread::spawn({

@@ -10,8 +10,8 @@ use crate::catalog::OriginKey;
 use crate::catalog::row::{Attempt, Counts, Failure, HostRow, RunRow, Totals};
 use crate::ladder::hosts::{self, Hosts};
 use crate::ladder::schedule::{Due, Policy};
-use crate::ops::Archive;
 use crate::ops::verify::document_path;
+use crate::ops::{Archive, lossy};
 use crate::origin::OriginUrl;
 
 /// The state of the archive.
@@ -68,6 +68,7 @@ pub struct Missing {
     /// When somebody is asked for it again.
     pub due: Option<Due>,
     /// The documents that want it, where they were.
+    #[serde(serialize_with = "lossy::all")]
     pub documents: Vec<PathBuf>,
 }
 
