@@ -122,6 +122,7 @@ pub(super) fn settings(config: &Config) -> Result<web::Settings> {
         fetch: config.fetch_options()?,
         ladder: config.ladder_options(),
         media: config.media_limits(),
+        reader: reader(config)?,
         link: link(config, None)?,
         allowed: allowed.collect::<Result<_>>()?,
         fingerprint: config.fingerprint(),

@@ -1,10 +1,10 @@
 //! Paths as text in JSON, which has no other: bytes that are not UTF-8 are replaced.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serializer;
 
-pub(super) fn one<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn one<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
 

@@ -16,10 +16,16 @@ use crate::web::problem::Problem;
 mod about;
 mod ask;
 mod daemon;
+mod documents;
 mod events;
+mod explain;
+mod failures;
+mod images;
 mod openapi;
+mod part;
 mod retries;
 mod runs;
+mod status;
 
 pub(in crate::web) use events::Listeners;
 
@@ -32,7 +38,13 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/{*rest}", any(nothing))
         .route("/api/v1", get(about::show))
         .route("/api/v1/openapi.json", get(openapi::show))
+        .route("/api/v1/status", get(status::show))
         .route("/api/v1/daemon", get(daemon::show))
+        .route("/api/v1/images", get(images::list))
+        .route("/api/v1/images/{digest}", get(images::show))
+        .route("/api/v1/documents", get(documents::list))
+        .route("/api/v1/failures", get(failures::list))
+        .route("/api/v1/explain", get(explain::show))
         .route("/api/v1/runs", get(runs::list).post(runs::order))
         .route("/api/v1/runs/{id}", get(runs::show).delete(runs::cancel))
         .route("/api/v1/runs/{id}/events", get(events::show))

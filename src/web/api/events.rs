@@ -69,17 +69,16 @@ async fn tell(board: Arc<Board>, id: String, mut teller: Teller, _permit: OwnedS
         let Some(view) = board.run(&id) else { return };
         let before = told.as_ref();
         let has_moved = before.map_or(Moment::default(), |told| told.progress) != view.progress;
-        if before.is_none_or(|told| is_other(told, &view)) {
-            last_word = Instant::now();
-            if !teller.send("state", &view).await {
-                return;
-            }
+        // Once a run is over nothing grows any more.
+        if has_moved && before.is_some() && !teller.send("progress", &view.progress).await {
+            return;
         }
-        if has_moved {
+        let is_other = before.is_none_or(|told| is_other(told, &view));
+        if is_other && !teller.send("state", &view).await {
+            return;
+        }
+        if has_moved || is_other {
             last_word = Instant::now();
-            if !teller.send("progress", &view.progress).await {
-                return;
-            }
         }
         if matches!(view.state, RunState::Done | RunState::Failed) {
             if let Some(report) = &view.report {
