@@ -28,6 +28,7 @@ mod edits;
 pub mod journal;
 pub mod memory;
 mod migrate;
+pub mod pages;
 mod record;
 mod report;
 pub mod row;
@@ -135,6 +136,12 @@ impl OriginKey {
     #[must_use]
     pub fn of(origin: &OriginUrl) -> Self {
         Self::of_text(origin.as_str())
+    }
+
+    /// It as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
     }
 
     fn of_text(url: &str) -> Self {

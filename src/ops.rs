@@ -24,6 +24,7 @@ pub mod change;
 pub mod explain;
 mod kept;
 pub mod litter;
+mod lossy;
 mod parallel;
 pub mod placeholders;
 pub mod preview;
@@ -44,7 +45,7 @@ const BASE_ELSEWHERE: &str = "its <base href> leads links of this style elsewher
      or https://, or, if the base is a folder of the same site, with a slash";
 
 /// How documents are found and read; all that an op needs which changes nothing and asks nobody.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     /// Which files are documents.
     pub crawl: crawl::Options,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::cli::archive::options as archive_options;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, serve, setup};
 use crate::ops::stop;
@@ -29,6 +30,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let (orders, received) = mpsc::unbounded_channel();
     let board = Arc::default();
     let app = setup::app(config, Arc::clone(&archive), Arc::clone(&board), Some(orders))?;
+    let root = archive.store.root().to_owned();
+    let tools = daemon::Tools {
+        reader: setup::reader(config)?,
+        archive: Arc::clone(&archive),
+        fetcher: setup::fetcher(config)?,
+        options: archive_options(config, setup::link(config, None)?, true)?,
+    };
     let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
     let site =
         Site::new(store, catalog, families, &config.server.cors).with_pages(web::owns, web::router(app));
@@ -37,9 +45,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     runtime.block_on(async {
         let listener = TcpListener::bind(wanted).await;
         let listener = listener.with_context(|| format!("cannot listen on `{wanted}`"))?;
+        let (control, _socket) = web::control::bind(&root)?;
         serve::announce(context, listener.local_addr()?)?;
-        let working = tokio::spawn(daemon::run(board, received));
-        crate::serve::run(vec![Listener::Tcp(listener)], site, stop::signal()).await;
+        let working = tokio::spawn(daemon::run(board, received, tools));
+        let listeners = vec![Listener::Tcp(listener), control];
+        crate::serve::run(listeners, site, stop::signal()).await;
         working.await.context("the daemon stopped")
     })?;
     Ok(Exit::Done)
