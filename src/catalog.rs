@@ -25,6 +25,7 @@ use crate::origin::OriginUrl;
 
 mod copies;
 mod edits;
+pub mod gallery;
 pub mod journal;
 pub mod memory;
 mod migrate;
@@ -32,9 +33,10 @@ pub mod pages;
 mod record;
 mod report;
 pub mod row;
+mod shelf;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
 
