@@ -1,8 +1,8 @@
-//! Numbers for Prometheus, in the text form of OpenMetrics 1.0.
+//! Numbers for Prometheus, in its own text form (version 0.0.4), which all that scrape can read.
 //!
 //! Made anew each time they are asked for; what takes a look at the whole catalog is [held](summary) for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -29,8 +29,7 @@ use crate::web::summary::summary;
 
 mod process;
 
-/// OpenMetrics 1.0, section "Content Type".
-const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Adds what somebody counts.
 type Register = Box<dyn Fn(&mut Registry) + Send + Sync>;
@@ -87,7 +86,25 @@ fn text(app: &App) -> Result<String> {
     ours.register_with_unit("planned_timestamp", "When something comes by itself", Unit::Seconds, planned);
     let mut text = String::new();
     encode(&mut text, &registry)?;
-    Ok(text)
+    Ok(classic(&text))
+}
+
+/// OpenMetrics in the older form: there a counter is described by the name that its samples have, units are not told,
+/// and nothing tells the end.
+fn classic(text: &str) -> String {
+    let counter = |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" counter")?.to_owned());
+    let counters: HashSet<String> = text.lines().filter_map(counter).collect();
+    let mut classic = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| !line.starts_with("# UNIT ") && *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(name) => {
+                classic.push_str(&format!("# {kind} {name}_total {rest}\n"));
+            }
+            _ => classic.extend([line, "\n"]),
+        }
+    }
+    classic
 }
 
 fn archive(app: &App, registry: &mut Registry) -> Result<()> {
@@ -163,5 +180,19 @@ fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_form_names_counters_as_their_samples_are_named() {
+        let modern = "# HELP cpu_seconds Time.\n# TYPE cpu_seconds counter\n# UNIT cpu_seconds seconds\n\
+                      cpu_seconds_total 1.5\n# HELP a b counter\n# TYPE a gauge\na{x=\"# TYPE y counter\"} 2\n# EOF\n";
+        let classic = "# HELP cpu_seconds_total Time.\n# TYPE cpu_seconds_total counter\n\
+                       cpu_seconds_total 1.5\n# HELP a b counter\n# TYPE a gauge\na{x=\"# TYPE y counter\"} 2\n";
+        assert_eq!(super::classic(modern), classic);
     }
 }

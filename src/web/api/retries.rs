@@ -27,16 +27,19 @@ pub(super) async fn order(
     _: Changer,
     Content(Wanted { origin }): Content<Wanted>,
 ) -> Result<Response, Problem> {
-    let parsed = OriginUrl::parse(&origin);
-    let parsed = parsed.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    let wanted = OriginUrl::parse(&origin).ok();
     let archive = Arc::clone(&app.archive);
     let documents = blocking(move || {
-        let names = archive.catalog.wanted_by(OriginKey::of(&parsed)).map_err(anyhow::Error::from)?;
+        let Some(wanted) = wanted else { return Ok(Vec::new()) };
+        let names = archive.catalog.wanted_by(OriginKey::of(&wanted)).map_err(anyhow::Error::from)?;
         Ok(names.iter().map(|name| document_path(&archive, name)).collect::<Vec<_>>())
     })
     .await?;
     if documents.is_empty() {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no document wants this image and lacks it"));
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "no document wants an image of this URL and lacks it",
+        ));
     }
     place(&app, Kind::Retry, documents, Work::Retry { origin })
 }
