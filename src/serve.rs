@@ -22,6 +22,7 @@ use crate::catalog::{self, Catalog};
 use crate::origin::proxy::Families;
 use crate::serve::cors::Cors;
 use crate::serve::listener::{Listener, Peer, Stream};
+use crate::serve::metrics::Metrics;
 use crate::store::{self, Store};
 
 mod activity;
@@ -30,6 +31,7 @@ mod connection;
 mod cors;
 mod image;
 pub mod listener;
+pub mod metrics;
 mod precondition;
 mod range;
 mod route;
@@ -51,6 +53,7 @@ pub struct Site {
     catalog: Arc<Catalog>,
     families: Families,
     cors: Cors,
+    metrics: Arc<Metrics>,
     pages: Option<Pages>,
 }
 
@@ -66,7 +69,13 @@ impl Site {
     /// Scripts of the web origins in `cors` may read what is served; of all, if `*` is among them.
     #[must_use]
     pub fn new(store: Arc<Store>, catalog: Arc<Catalog>, families: Families, cors: &[String]) -> Self {
-        Self { store, catalog, families, cors: Cors::new(cors), pages: None }
+        Self { store, catalog, families, cors: Cors::new(cors), metrics: Arc::default(), pages: None }
+    }
+
+    /// What this server counts.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Has `router` answer for the paths that are its `own`, unless a request is meant for a proxy. It gets the body of

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::serve::listener::Stream;
+use crate::serve::metrics::Metrics;
 
 /// How long a connection may be without a whole request, from its start or from the last answer on.
 const QUIET: Duration = Duration::from_secs(10);
@@ -33,19 +34,27 @@ pub(super) struct Activity {
     /// Whether there is something to send that the client does not take.
     blocked: AtomicBool,
     ended: Notify,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.metrics.disconnected();
+    }
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.connected();
         let (last, requests, blocked) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        Self { start: Instant::now(), last, requests, blocked, ended: Notify::new() }
+        Self { start: Instant::now(), last, requests, blocked, ended: Notify::new(), metrics }
     }
 
     /// A whole request has come; it is under way until its answer is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Request {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.note();
-        Request(Arc::clone(self))
+        Request { activity: Arc::clone(self), start: Instant::now() }
     }
 
     /// Ends when the connection has been idle or stuck for too long.
@@ -73,13 +82,18 @@ impl Activity {
 
 /// A request that is under way.
 #[derive(Debug)]
-pub(super) struct Request(Arc<Activity>);
+pub(super) struct Request {
+    activity: Arc<Activity>,
+    start: Instant,
+}
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.0.note();
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
-        self.0.ended.notify_one();
+        let activity = &self.activity;
+        activity.note();
+        activity.requests.fetch_sub(1, Ordering::Relaxed);
+        activity.ended.notify_one();
+        activity.metrics.took(self.start.elapsed());
     }
 }
 
@@ -130,8 +144,9 @@ impl Watched {
 
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.activity.blocked.store(written.is_pending(), Ordering::Relaxed);
-        if matches!(written, Poll::Ready(Ok(1..))) {
+        if let Poll::Ready(Ok(bytes @ 1..)) = written {
             self.activity.note();
+            self.activity.metrics.sent(bytes);
         }
         written
     }

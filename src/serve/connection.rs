@@ -39,12 +39,14 @@ pub(super) async fn serve(
     site: Arc<Site>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let activity = Arc::new(Activity::new());
+    let activity = Arc::new(Activity::new(site.metrics()));
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let (site, under_way) = (Arc::clone(&site), activity.begin());
         async move {
-            let response = route::answer(site, request).await;
+            let metrics = site.metrics();
+            let (kind, response) = route::answer(site, request).await;
+            metrics.answered(kind, response.status());
             Ok::<_, Infallible>(response.map(|body: Body| Answer::new(body, under_way)))
         }
     });

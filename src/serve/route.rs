@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use crate::blob::BlobName;
 use crate::digest::Digest;
+use crate::serve::metrics::Kind;
 use crate::serve::wrapper::CACHE_STATUS;
 use crate::serve::{Error, Site, image, wrapper};
 use crate::store;
@@ -22,24 +23,30 @@ use crate::store;
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Answers a request. What blocks is done elsewhere.
-pub(super) async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response {
+pub(super) async fn answer(site: Arc<Site>, request: Request<Incoming>) -> (Kind, Response) {
     let (head, content) = request.into_parts();
     if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
         // RFC 9112, section 3.2.
-        return plain(StatusCode::BAD_REQUEST, "one Host is needed\n");
+        return (Kind::Other, plain(StatusCode::BAD_REQUEST, "one Host is needed\n"));
     }
     if let Some(pages) = site.pages_for(&head) {
         let page = pages.oneshot(Request::from_parts(head, Body::new(content))).await;
-        return page.unwrap_or_else(|never| match never {});
+        return (Kind::Page, page.unwrap_or_else(|never| match never {}));
     }
     // Nothing here is told anything. What is not read ends the connection, so it cannot be taken for a request.
     if !content.is_end_stream() {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, "no content is taken\n");
+        return (Kind::Other, plain(StatusCode::PAYLOAD_TOO_LARGE, "no content is taken\n"));
     }
-    spawn_blocking(move || site.answer(&head)).await.unwrap_or_else(|error| {
+    let kind = match head.uri.path() {
+        "/healthz" => Kind::Health,
+        path if blob(path).is_some() => Kind::Image,
+        _ => Kind::Wrapper,
+    };
+    let response = spawn_blocking(move || site.answer(&head)).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request was not answered");
         plain(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong\n")
-    })
+    });
+    (kind, response)
 }
 
 impl Site {
