@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Format, print, setup};
@@ -30,14 +32,14 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let config = &context.config;
     let families = setup::families(config)?;
-    let archive = Arc::new(setup::existing_archive(config)?);
+    let archive = Arc::new(setup::archive_to_read(config)?);
     let app = setup::app(config, Arc::clone(&archive), Arc::default(), None)?;
     let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
-    let site =
-        Site::new(store, catalog, families, &config.server.cors).with_pages(web::owns, web::router(app));
+    let site = Site::new(store, catalog, families, &config.server.cors)
+        .with_memory(config.server.memory)
+        .with_pages(web::owns, web::router(app));
     let wanted = arguments.listen.unwrap_or(config.server.listen);
-    let mut runtime = runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(READS).build()?;
+    let runtime = runtime()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(wanted).await;
         let listener = listener.with_context(|| format!("cannot listen on `{wanted}`"))?;
@@ -49,6 +51,16 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     // A read that hangs is not waited for.
     runtime.shutdown_background();
     Ok(Exit::Done)
+}
+
+/// One thread for each core that this process may use. Where that is one, nothing is handed from thread to thread.
+fn runtime() -> io::Result<Runtime> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut runtime = match cores {
+        1 => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    runtime.enable_all().max_blocking_threads(READS).build()
 }
 
 /// Says where it serves: who gave port 0 cannot know.

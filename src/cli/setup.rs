@@ -1,7 +1,7 @@
 //! From the configuration to what the ops need.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -50,10 +50,23 @@ pub(super) fn archive_if_any(config: &Config) -> Result<Option<Archive>> {
 
 /// The archive; its absence is the user's slip.
 pub(super) fn existing_archive(config: &Config) -> Result<Archive> {
-    let path = config.store.path.display();
-    archive_if_any(config)?.ok_or_else(|| {
-        UsageError::because(format!("there is no archive at `{path}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`"))
-    })
+    archive_if_any(config)?.ok_or_else(|| absent(&config.store.path))
+}
+
+/// The archive, to be read and nothing else; its absence is the user's slip.
+pub(super) fn archive_to_read(config: &Config) -> Result<Archive> {
+    let path = &config.store.path;
+    if !path.join("VERSION").is_file() {
+        return Err(absent(path));
+    }
+    Archive::open_read_only(path, &config.catalog.url)
+}
+
+fn absent(store: &Path) -> anyhow::Error {
+    UsageError::because(format!(
+        "there is no archive at `{}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`",
+        store.display()
+    ))
 }
 
 /// What answers are judged by, and whom to ask.
