@@ -6,15 +6,14 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use sd_notify::NotifyState;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
 use crate::cli::exit::Exit;
-use crate::cli::{Context, Format, print, setup};
+use crate::cli::{Context, Format, listen, print, setup};
 use crate::ops::stop;
-use crate::serve::listener::Listener;
 use crate::serve::{self, Site};
 use crate::web;
 
@@ -38,19 +37,34 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let site = Site::new(store, catalog, families, &config.server.cors)
         .with_memory(config.server.memory)
         .with_pages(web::owns, web::router(app));
-    let wanted = arguments.listen.unwrap_or(config.server.listen);
+    let certificates = setup::certificates(config)?;
+    let sockets = listen::sockets(arguments.listen.unwrap_or(config.server.listen))?;
     let runtime = runtime()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(wanted).await;
-        let listener = listener.with_context(|| format!("cannot listen on `{wanted}`"))?;
-        let address = listener.local_addr()?;
-        announce(context, address)?;
-        serve::run(vec![Listener::Tcp(listener)], site, stop::signal()).await;
+        for address in sockets.iter().filter_map(listen::Socket::address) {
+            announce(context, address)?;
+        }
+        let listeners = sockets.into_iter().map(|socket| socket.listen(certificates.as_ref()));
+        let listeners = listeners.collect::<Result<Vec<_>>>()?;
+        let status = format!("serving `{}`", archive.store.root().display());
+        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        let stop = async {
+            stop::signal().await;
+            tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+        };
+        serve::run(listeners, site, stop).await;
         anyhow::Ok(())
     })?;
     // A read that hangs is not waited for.
     runtime.shutdown_background();
     Ok(Exit::Done)
+}
+
+/// Tells the service manager, if there is one (sd_notify(3)).
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "the service manager does not listen");
+    }
 }
 
 /// One thread for each core that this process may use. Where that is one, nothing is handed from thread to thread.
@@ -65,15 +79,16 @@ fn runtime() -> io::Result<Runtime> {
 
 /// Says where it serves: who gave port 0 cannot know.
 pub(super) fn announce(context: &Context, address: SocketAddr) -> Result<()> {
+    let server = &context.config.server;
+    let scheme = if server.tls_certificate.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}/");
     let mut out = io::stdout().lock();
     match context.format {
         Format::Human => {
             let store = context.config.store.path.display();
-            writeln!(out, "serving {store} at http://{address}/ until Ctrl-C")?;
+            writeln!(out, "serving {store} at {url} until Ctrl-C")?;
         }
-        Format::Json => {
-            print::json(&json!({ "listen": address, "url": format!("http://{address}/") }), &mut out)?;
-        }
+        Format::Json => print::json(&json!({ "listen": address, "url": url }), &mut out)?,
     }
     Ok(out.flush()?)
 }

@@ -16,6 +16,7 @@ use crate::ops::runs::{Board, Order};
 use crate::ops::{Archive, Reader, litter};
 use crate::origin::proxy::Families;
 use crate::rewrite::link::LinkStyle;
+use crate::serve::tls::Certificates;
 use crate::web::access::{self, Access};
 use crate::web::{self, App};
 use crate::{files, ladder, media};
@@ -67,6 +68,19 @@ fn absent(store: &Path) -> anyhow::Error {
         "there is no archive at `{}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`",
         store.display()
     ))
+}
+
+/// What is shown to those who speak TLS; `None` where nobody is to.
+pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>> {
+    match (&config.server.tls_certificate, &config.server.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let certificates = Certificates::read(certificate, key);
+            Ok(Some(Arc::new(certificates.map_err(|error| UsageError::from(anyhow::Error::from(error)))?)))
+        }
+        (Some(_), None) => Err(UsageError::because("`server.tls_certificate` needs `server.tls_key`")),
+        (None, Some(_)) => Err(UsageError::because("`server.tls_key` needs `server.tls_certificate`")),
+    }
 }
 
 /// What answers are judged by, and whom to ask.
