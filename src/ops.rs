@@ -1,14 +1,15 @@
 //! The use cases, one file each. Only here do the modules of the road meet.
 
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 
 use crate::blob::BlobName;
-use crate::catalog::Catalog;
 use crate::catalog::row::Counts;
+use crate::catalog::{self, Catalog};
 use crate::crawl::{self, Entry, Skip};
 use crate::document::extract;
 use crate::document::extract::prefilter::may_name_image;
@@ -22,6 +23,7 @@ pub mod archive;
 pub mod audit;
 pub mod change;
 pub mod explain;
+pub mod gc;
 mod kept;
 pub mod litter;
 mod parallel;
@@ -30,10 +32,12 @@ pub mod preview;
 pub mod relink;
 pub mod repair;
 pub mod restore;
+pub mod retry;
 pub mod rot;
 pub mod rules;
 pub mod runs;
 pub mod scan;
+pub mod scrub;
 pub mod status;
 pub mod stdin;
 pub mod stop;
@@ -44,7 +48,7 @@ const BASE_ELSEWHERE: &str = "its <base href> leads links of this style elsewher
      or https://, or, if the base is a folder of the same site, with a slash";
 
 /// How documents are found and read; all that an op needs which changes nothing and asks nobody.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     /// Which files are documents.
     pub crawl: crawl::Options,
@@ -144,10 +148,26 @@ impl Archive {
         name
     }
 
+    /// Where the document is that the catalog calls `name`.
+    #[must_use]
+    pub fn document(&self, name: &[u8]) -> PathBuf {
+        verify::document_path(self, name)
+    }
+
     /// What the names of the documents in `folder` start with.
     fn folder_name(&self, folder: &Path) -> Vec<u8> {
         let mut name = link::relative(self.store.root(), folder).into_os_string().into_encoded_bytes();
         name.push(b'/');
         name
     }
+}
+
+/// Whether something failed for want of room on a disk.
+#[must_use]
+pub fn is_disk_full(error: &anyhow::Error) -> bool {
+    let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| is_full(error.kind()))
+            || cause.downcast_ref::<catalog::Error>().is_some_and(catalog::Error::is_disk_full)
+    })
 }

@@ -4,13 +4,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::runtime;
 
 use crate::cli::exit::Exit;
-use crate::cli::{Context, Format, print, setup};
+use crate::cli::{Context, Format, listen, print, setup};
 use crate::ops::stop;
 use crate::serve::listener::Listener;
 use crate::serve::{self, Site};
@@ -36,14 +35,15 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let site =
         Site::new(store, catalog, families, &config.server.cors).with_pages(web::owns, web::router(app));
     let wanted = arguments.listen.unwrap_or(config.server.listen);
+    let sockets = listen::sockets(wanted)?;
     let mut runtime = runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(READS).build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(wanted).await;
-        let listener = listener.with_context(|| format!("cannot listen on `{wanted}`"))?;
-        let address = listener.local_addr()?;
-        announce(context, address)?;
-        serve::run(vec![Listener::Tcp(listener)], site, stop::signal()).await;
+        for address in sockets.iter().filter_map(listen::Socket::address) {
+            announce(context, address)?;
+        }
+        let listeners = sockets.into_iter().map(listen::Socket::listen).collect::<Result<Vec<Listener>>>()?;
+        serve::run(listeners, site, stop::signal()).await;
         anyhow::Ok(())
     })?;
     // A read that hangs is not waited for.

@@ -130,16 +130,21 @@ fn missing(archive: &Archive, hosts: &Hosts, policy: Policy<'_>, now: i64) -> Re
             Ok(origin) => wanted.remove(&OriginKey::of(&origin)).unwrap_or_default(),
             Err(_) => Vec::new(),
         };
-        let due = |attempt: &&Attempt| {
-            let due = attempt.due(policy, now);
-            match hosts.closed(&attempt.place(), now) {
-                Some((_, until)) => due.not_before(until),
-                None => due,
-            }
-        };
-        let due = failure.last_attempts().iter().map(due).min();
+        let due = due(&failure, hosts, policy, now);
         let documents = documents.iter().map(|name| document_path(archive, name)).collect();
         all.push(Missing { failure, due, documents });
     }
     Ok(all)
+}
+
+/// When somebody is asked again for an image that nobody gave.
+pub(super) fn due(failure: &Failure, hosts: &Hosts, policy: Policy<'_>, now: i64) -> Option<Due> {
+    let due = |attempt: &&Attempt| {
+        let due = attempt.due(policy, now);
+        match hosts.closed(&attempt.place(), now) {
+            Some((_, until)) => due.not_before(until),
+            None => due,
+        }
+    };
+    failure.last_attempts().iter().map(due).min()
 }
