@@ -26,16 +26,19 @@ use crate::origin::OriginUrl;
 pub mod chores;
 mod copies;
 mod edits;
+pub mod gallery;
 pub mod garbage;
 pub mod journal;
 pub mod memory;
 mod migrate;
+pub mod pages;
 mod record;
 mod report;
 pub mod row;
+mod shelf;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
 
@@ -175,6 +178,12 @@ impl OriginKey {
     #[must_use]
     pub fn of_url(origin: &str) -> Self {
         Self::of_text(origin)
+    }
+
+    /// It as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
     }
 
     fn of_text(url: &str) -> Self {

@@ -27,6 +27,7 @@ mod relink;
 mod restore;
 mod scan;
 mod serve;
+mod service;
 mod setup;
 mod status;
 mod stop;

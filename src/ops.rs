@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -24,8 +24,10 @@ pub mod audit;
 pub mod change;
 pub mod explain;
 pub mod gc;
+pub mod history;
 mod kept;
 pub mod litter;
+mod lossy;
 mod parallel;
 pub mod placeholders;
 pub mod preview;
@@ -148,9 +150,17 @@ impl Archive {
         name
     }
 
-    /// Where the document is that the catalog calls `name`.
+    /// What the catalog calls the document at this absolute path, whether there is one or not.
     #[must_use]
-    pub fn document(&self, name: &[u8]) -> PathBuf {
+    pub fn name_of(&self, path: &Path) -> Vec<u8> {
+        let mut name = self.folder_name(path.parent().unwrap_or(Path::new("/")));
+        name.extend_from_slice(path.file_name().unwrap_or_default().as_bytes());
+        name
+    }
+
+    /// Where the document of that name is.
+    #[must_use]
+    pub fn path_of(&self, name: &[u8]) -> std::path::PathBuf {
         verify::document_path(self, name)
     }
 

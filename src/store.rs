@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/VERSION                       the layout's name
 //! <root>/images/<ab>/<digest>.<ext>    blobs, the bytes as they came
+//! <root>/thumbnails/<ab>/<digest>-<n>  small pictures of blobs; can be made again, and may be removed at any time
 //! <root>/incoming/<process>/           drafts, by process; swept when their process is gone
 //! <root>/trash/<date>/                 what was removed on that day
 //! <root>/gc.lock                       shared by who links to blobs, had alone by who removes some
@@ -103,6 +104,13 @@ impl Store {
     #[must_use]
     pub fn path(&self, blob: BlobName) -> PathBuf {
         self.root.join("images").join(blob.to_string())
+    }
+
+    /// Where a small picture of a blob is, or would be.
+    #[must_use]
+    pub fn thumbnail(&self, digest: Digest, size: u16) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join("thumbnails").join(&name[..2]).join(format!("{name}-{size}"))
     }
 
     /// Whether a file of that name is there; [`Self::check`] reads it too.

@@ -181,20 +181,9 @@ impl Catalog {
         let collect = || -> rusqlite::Result<HashMap<OriginKey, Vec<Digest>>> {
             let mut origins: HashMap<OriginKey, Vec<Digest>> = HashMap::new();
             let mut query = reader.prepare_cached("SELECT DISTINCT origin FROM snapshots WHERE blob = ?1")?;
-            // Without an index of snapshots by blob each question reads all of them: once is enough.
-            let wanted: HashMap<i64, Digest> =
-                blobs.iter().map(|found| (found.id, found.blob.digest)).collect();
-            if let [found] = blobs {
+            for found in blobs {
                 for key in query.query_map([found.id], |row| row.get(0))? {
                     origins.entry(OriginKey(key?)).or_default().push(found.blob.digest);
-                }
-                return Ok(origins);
-            }
-            let mut all = reader.prepare_cached("SELECT origin, blob FROM snapshots")?;
-            let mut rows = all.query([])?;
-            while let Some(row) = rows.next()? {
-                if let Some(digest) = wanted.get(&row.get(1)?) {
-                    origins.entry(OriginKey(row.get(0)?)).or_default().push(*digest);
                 }
             }
             Ok(origins)
@@ -262,24 +251,21 @@ impl Catalog {
                         "DELETE FROM rewrites WHERE document = ?1",
                         "DELETE FROM wanted WHERE document = ?1",
                         "DELETE FROM gone WHERE document = ?1",
+                        "DELETE FROM shown WHERE document = ?1",
                         "DELETE FROM documents WHERE id = ?1",
                     ] {
                         transaction.prepare_cached(sql)?.execute([id])?;
                     }
                 }
             }
-            // There is no index of snapshots by blob.
-            transaction.execute_batch("CREATE TEMP TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY)")?;
-            transaction.execute("DELETE FROM temp.removed", [])?;
             for id in blobs {
-                transaction.prepare_cached("INSERT INTO temp.removed (id) VALUES (?1)")?.execute([id])?;
-            }
-            for sql in [
-                "DELETE FROM snapshots WHERE blob IN (SELECT id FROM temp.removed)",
-                "DELETE FROM unreferenced WHERE blob IN (SELECT id FROM temp.removed)",
-                "DELETE FROM blobs WHERE id IN (SELECT id FROM temp.removed)",
-            ] {
-                transaction.execute(sql, [])?;
+                for sql in [
+                    "DELETE FROM snapshots WHERE blob = ?1",
+                    "DELETE FROM unreferenced WHERE blob = ?1",
+                    "DELETE FROM blobs WHERE id = ?1",
+                ] {
+                    transaction.prepare_cached(sql)?.execute([id])?;
+                }
             }
             Ok(forgotten)
         })

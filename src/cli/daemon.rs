@@ -44,14 +44,20 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
     let site = Site::new(store, catalog, families, &config.server.cors)
         .with_pages(web::owns, web::router(Arc::clone(&app)));
+    let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
     let reload = reload(context.sources.clone(), config.clone(), app);
     let daemon = Daemon { archive, board, orders: received, settings: first, reload };
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = stop::unless_asked_twice(&runtime, async {
         for address in sockets.iter().filter_map(listen::Socket::address) {
+            access.access.listens_at(address.ip());
             serve::announce(context, address)?;
         }
-        let listeners = sockets.into_iter().map(listen::Socket::listen).collect::<Result<Vec<Listener>>>()?;
+        let mut listeners =
+            sockets.into_iter().map(listen::Socket::listen).collect::<Result<Vec<Listener>>>()?;
+        // It stays until the end, and is removed then.
+        let (control, _socket) = web::control::bind(&root)?;
+        listeners.push(control);
         let (stopping, stopped) = watch::channel(false);
         let stop = Stop::WhenTold(stopped);
         let serving = tokio::spawn(async move { crate::serve::run(listeners, site, stop.asked()).await });

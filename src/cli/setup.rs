@@ -16,6 +16,7 @@ use crate::ops::runs::{Board, Order};
 use crate::ops::{Archive, Reader, litter};
 use crate::origin::proxy::Families;
 use crate::rewrite::link::LinkStyle;
+use crate::web::access::token::Token;
 use crate::web::access::{self, Access};
 use crate::web::{self, App};
 use crate::{files, ladder, media};
@@ -81,16 +82,35 @@ pub(super) fn app(
     board: Arc<Board>,
     orders: Option<UnboundedSender<Order>>,
 ) -> Result<Arc<App>> {
-    let access = Access {
-        hosts: config.server.hosts.clone(),
-        readers: match config.server.readers {
-            config::Readers::Loopback => access::Readers::Loopback,
-            config::Readers::All => access::Readers::All,
-            config::Readers::None => access::Readers::None,
-        },
-        token: None,
+    let readers = match config.server.readers {
+        config::Readers::Loopback => access::Readers::Loopback,
+        config::Readers::All => access::Readers::All,
+        config::Readers::None => access::Readers::None,
     };
+    let token = token(config, &archive, orders.is_some())?;
+    let is_tls = config.server.tls_certificate.is_some();
+    let access = Access::new(config.server.hosts.clone(), readers, token, is_tls);
+    access.listens_at(config.server.listen.ip());
     Ok(Arc::new(App::new(archive, board, orders, access, settings(config)?)))
+}
+
+/// The token of those who may change something: the configured one, else a credential of the unit, else the store's own,
+/// which is made if `may_make` and there is none.
+fn token(config: &Config, archive: &Archive, may_make: bool) -> Result<Option<Token>> {
+    if let Some(path) = &config.server.token_file {
+        return Token::read(path).map(Some).map_err(|error| UsageError::from(error).into());
+    }
+    let credential =
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join("token"));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        return Token::read(&path).map(Some);
+    }
+    let path = archive.store.root().join("token");
+    match may_make {
+        true => Token::read_or_make(&path).map(Some),
+        // It may be the daemon's, and not for everybody who serves.
+        false => Ok(Token::read(&path).ok()),
+    }
 }
 
 /// What the pages need of the configuration.
@@ -102,6 +122,7 @@ pub(super) fn settings(config: &Config) -> Result<web::Settings> {
         fetch: config.fetch_options()?,
         ladder: config.ladder_options(),
         media: config.media_limits(),
+        reader: reader(config)?,
         link: link(config, None)?,
         allowed: allowed.collect::<Result<_>>()?,
         fingerprint: config.fingerprint(),

@@ -218,7 +218,7 @@ impl Work {
             Task::Order { paths, .. } => (paths.clone(), Part::default()),
             Task::OrderedRetry { origin, .. } => {
                 let names = self.archive.catalog.wanted_by(*origin)?;
-                let paths = names.into_iter().map(|name| self.archive.document(&name));
+                let paths = names.into_iter().map(|name| self.archive.path_of(&name));
                 (paths.filter(|path| path.exists()).collect(), Part::default())
             }
         };

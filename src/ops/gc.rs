@@ -143,7 +143,7 @@ pub fn gc(reader: &Reader, archive: &Archive, options: &Options, now: i64) -> Re
 fn gone(archive: &Archive, absent: &[PathBuf]) -> Result<Vec<DocumentId>> {
     let mut documents = archive.catalog.all_documents()?;
     documents.retain(|document| {
-        let path = archive.document(&document.name);
+        let path = archive.path_of(&document.name);
         is_gone(archive, document) && !absent.iter().any(|folder| path.starts_with(folder))
     });
     Ok(documents)
@@ -151,7 +151,7 @@ fn gone(archive: &Archive, absent: &[PathBuf]) -> Result<Vec<DocumentId>> {
 
 /// What the system does not let us see may be there.
 fn is_gone(archive: &Archive, document: &DocumentId) -> bool {
-    matches!(Stat::find(&archive.document(&document.name)), Ok(None))
+    matches!(Stat::find(&archive.path_of(&document.name)), Ok(None))
 }
 
 fn is_due(archive: &Archive, found: &Unreferenced, grace: i64, now: i64) -> bool {
@@ -175,7 +175,7 @@ fn named(reader: &Reader, archive: &Archive, blobs: &[Unreferenced]) -> Result<H
     let documents = archive.catalog.all_documents()?;
     let mut named = HashSet::new();
     let read = |document: &DocumentId| -> Vec<Digest> {
-        let Ok(entry) = Entry::at(&archive.document(&document.name)) else { return Vec::new() };
+        let Ok(entry) = Entry::at(&archive.path_of(&document.name)) else { return Vec::new() };
         let known = |blob: BlobName| digests.contains(&blob.digest);
         let Ok(document) = reader.read(&entry, &known) else { return Vec::new() };
         let links = document.resolved.kept.iter().map(|link| link.blob.digest);

@@ -56,7 +56,7 @@ pub fn wanted(
             if passed(key) {
                 continue;
             }
-            let documents = catalog.wanted_by(key)?.into_iter().map(|name| archive.document(&name));
+            let documents = catalog.wanted_by(key)?.into_iter().map(|name| archive.path_of(&name));
             let mut documents = documents.filter(|path| inside(path)).peekable();
             if documents.peek().is_none() {
                 continue;

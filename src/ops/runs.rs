@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::ops::archive::{Moment, Progress, Report};
+use crate::ops::lossy;
 use crate::ops::stop::Stop;
+
+pub mod wire;
 
 /// Runs that are remembered after their end.
 const REMEMBERED: usize = 100;
@@ -59,6 +62,7 @@ pub struct View {
     /// Where it is.
     pub state: State,
     /// The documents and folders it looks at.
+    #[serde(serialize_with = "lossy::all")]
     pub paths: Vec<PathBuf>,
     /// When it was asked for, in milliseconds since 1970.
     pub queued: i64,
@@ -92,6 +96,7 @@ pub struct Agenda {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     /// As it is configured.
+    #[serde(serialize_with = "lossy::one")]
     pub folder: PathBuf,
     /// How changes in it are noticed: `events`, `polling`, or `missing` while it is not there.
     pub how: String,

@@ -134,7 +134,7 @@ pub(super) fn mended(reader: &Reader, archive: &Archive, mended: &HashSet<BlobNa
 }
 
 /// Where the document is that the catalog calls `name`.
-pub(super) fn document_path(archive: &Archive, name: &[u8]) -> PathBuf {
+pub(crate) fn document_path(archive: &Archive, name: &[u8]) -> PathBuf {
     let mut path = archive.store.root().to_owned();
     for component in Path::new(OsStr::from_bytes(name)).components() {
         match component {

@@ -70,10 +70,20 @@ impl Site {
             return Ok(found.unwrap_or_else(not_kept));
         }
         if path == "/healthz" {
-            self.check()?;
-            return Ok(plain(StatusCode::OK, "ok\n"));
+            return Ok(self.health());
         }
         Ok(wrapper::answer(self, head)?.unwrap_or_else(not_kept))
+    }
+
+    /// 503 is for whoever sends requests elsewhere as long as it lasts.
+    fn health(&self) -> Response {
+        match self.check() {
+            Ok(()) => plain(StatusCode::OK, "ok\n"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "not ready");
+                plain(StatusCode::SERVICE_UNAVAILABLE, "the archive cannot be read\n")
+            }
+        }
     }
 
     /// Whether both the store and the catalog answer.

@@ -4,10 +4,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::row::{Counts, Failure};
 use crate::crawl::Skip;
 use crate::ops::archive::keep::Tally;
 use crate::ops::archive::update::Updates;
+
+pub mod contract;
 
 /// The outcome of a run.
 #[derive(Debug, Default)]
@@ -37,7 +41,7 @@ pub struct Report {
 }
 
 /// References of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct References {
     /// Remote ones and kept links.
     pub found: u64,
@@ -54,7 +58,7 @@ pub struct References {
 }
 
 /// Images of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
     /// Answers that were whole, genuine images.
     pub downloaded: u64,
