@@ -93,8 +93,15 @@ pub struct DocumentFailure {
 }
 
 impl DocumentFailure {
+    /// The reason may name the document by its absolute path, which is then called as the document was.
     pub(super) fn new(document: &Path, why: impl Into<String>) -> Self {
-        Self { document: document.to_owned(), why: why.into() }
+        let mut why = why.into();
+        if document.is_relative()
+            && let Ok(absolute) = std::path::absolute(document)
+        {
+            why = why.replace(&*absolute.to_string_lossy(), &document.to_string_lossy());
+        }
+        Self { document: document.to_owned(), why }
     }
 }
 
@@ -190,7 +197,7 @@ impl Report {
 
     pub(crate) fn skip(&mut self, document: PathBuf, skip: &Skip) {
         if skip.is_failure() {
-            self.documents_failed.push(DocumentFailure { document, why: skip.to_string() });
+            self.refuse(DocumentFailure::new(&document, skip.to_string()));
         } else {
             tracing::info!(document = %document.display(), why = %skip, "left alone");
         }
