@@ -20,6 +20,7 @@ mod daemon;
 mod demo;
 mod exit;
 mod explain;
+mod listen;
 mod print;
 mod progress;
 mod relink;

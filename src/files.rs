@@ -188,6 +188,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     folder.sync()
 }
 
+/// As [`write()`], for what can be made again: nothing is synced, and after a power cut the file may hold anything.
+pub fn write_lightly(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let new = path.with_file_name(Stage::New.name(path.file_name().unwrap_or_default()));
+    let mut file = create_new(&new)?;
+    let written = file.write_all(bytes).map_err(Error::io(&new, "write"));
+    written.and_then(|()| rename(&new, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&new);
+    })
+}
+
 /// Renames over whatever stands at `to`. Durable when both folders are synced.
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::io(to, "rename a file to"))

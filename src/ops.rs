@@ -22,6 +22,7 @@ pub mod archive;
 pub mod audit;
 pub mod change;
 pub mod explain;
+pub mod history;
 mod kept;
 pub mod litter;
 mod lossy;
@@ -136,6 +137,18 @@ impl Archive {
         Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
     }
 
+    /// Opens both to read them. Makes nothing and writes nothing, and needs no leave to; others may write meanwhile.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub fn open_read_only(store: &Path, catalog: &str) -> anyhow::Result<Self> {
+        let store = Store::open_read_only(store)
+            .with_context(|| format!("cannot open the store `{}`", store.display()))?;
+        let catalog = Catalog::open_read_only(catalog, &store.root().join("journal"))
+            .with_context(|| format!("cannot open the catalog `{catalog}`"))?;
+        Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
+    }
+
     /// What the catalog calls a document: its path from the store's folder, so that a tree moved as a whole
     /// is known again.
     #[must_use]
@@ -143,6 +156,20 @@ impl Archive {
         let mut name = self.folder_name(&entry.folder);
         name.extend_from_slice(entry.file_name().as_bytes());
         name
+    }
+
+    /// What the catalog calls the document at this absolute path, whether there is one or not.
+    #[must_use]
+    pub fn name_of(&self, path: &Path) -> Vec<u8> {
+        let mut name = self.folder_name(path.parent().unwrap_or(Path::new("/")));
+        name.extend_from_slice(path.file_name().unwrap_or_default().as_bytes());
+        name
+    }
+
+    /// Where the document of that name is.
+    #[must_use]
+    pub fn path_of(&self, name: &[u8]) -> std::path::PathBuf {
+        verify::document_path(self, name)
     }
 
     /// What the names of the documents in `folder` start with.

@@ -47,6 +47,8 @@ pub struct App {
     listeners: api::Listeners,
     summaries: summary::Summaries,
     counted: metrics::Counted,
+    thumbnails: gallery::thumbnails::Thumbnails,
+    sums: gallery::overview::Sums,
 }
 
 /// What the pages need of the configuration.
@@ -88,7 +90,8 @@ impl App {
     ) -> Self {
         let settings = RwLock::new(Arc::new(settings));
         let (listeners, summaries, counted) = Default::default();
-        Self { archive, board, orders, access, settings, listeners, summaries, counted }
+        let (thumbnails, sums) = Default::default();
+        Self { archive, board, orders, access, settings, listeners, summaries, counted, thumbnails, sums }
     }
 
     /// Has `register` add what somebody else counts to the numbers for Prometheus, each time they are asked for.

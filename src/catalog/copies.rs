@@ -33,6 +33,25 @@ impl Catalog {
         rows.into_iter().map(|row| self.whole(row)).collect()
     }
 
+    /// Everybody who gave the bytes of `digest`, with all that is known of it; the newest first.
+    ///
+    /// # Errors
+    /// What SQLite says, or [`Error::Damaged`].
+    pub fn copies_of(&self, digest: Digest) -> Result<Vec<Snapshot>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {TABLES}
+             WHERE blob = (SELECT id FROM blobs WHERE digest = ?1) ORDER BY taken DESC, origins.url"
+        );
+        let rows = {
+            let reader = self.reader();
+            let collect = || -> rusqlite::Result<Vec<_>> {
+                reader.prepare_cached(&sql)?.query_map(params![digest.as_bytes()], copy)?.collect()
+            };
+            collect().map_err(|source| self.sqlite(source))?
+        };
+        rows.into_iter().map(|row| self.whole(row)).collect()
+    }
+
     /// The newest copy of an origin; nobody is named who was asked in vain.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use crate::catalog::{OriginKey, VERSION};
+use crate::catalog::{OriginKey, VERSION, shelf};
 
 /// Goes from version to version, inside the transaction that looks which it is.
 pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -16,6 +16,10 @@ pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     }
     if found < 3 {
         transaction.execute_batch(include_str!("schema/3.sql"))?;
+    }
+    if found < 4 {
+        transaction.execute_batch(include_str!("schema/4.sql"))?;
+        shelf::fill(transaction)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)
 }
@@ -46,6 +50,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Catalog;
+    use crate::catalog::gallery::{Filter, Page};
     use crate::digest::Digest;
 
     #[test]
@@ -75,6 +80,12 @@ mod tests {
                 assert_eq!(kept.digest, digest, "{spelling}");
             }
             assert_eq!(catalog.origins_of(digest).unwrap(), [url]);
+            let filter = Filter { host: Some("a.example".to_owned()), ..Filter::default() };
+            let tiles = catalog.tiles(&filter, Page::default(), 9).unwrap();
+            assert_eq!(
+                tiles.iter().map(|tile| (tile.blob.digest, tile.kept)).collect::<Vec<_>>(),
+                [(digest, 1)]
+            );
         }
     }
 }

@@ -73,10 +73,10 @@ impl Catalog {
             };
             collect().map_err(|source| self.sqlite(source))?
         };
-        rows.into_iter().map(|row| self.image(row)).collect()
+        rows.into_iter().map(|row| self.named(row)).collect()
     }
 
-    fn image(&self, (digest, extension, image): Unnamed) -> Result<Image, Error> {
+    fn named(&self, (digest, extension, image): Unnamed) -> Result<Image, Error> {
         let (place, bytes, width, height) = image;
         Ok(Image { place, blob: self.blob_name(digest, &extension)?, bytes, width, height })
     }
@@ -176,7 +176,7 @@ impl Catalog {
             };
             look_up().map_err(|source| self.sqlite(source))?
         };
-        row.map(|row| self.image(row)).transpose()
+        row.map(|row| self.named(row)).transpose()
     }
 }
 

@@ -7,6 +7,7 @@ use rusqlite::{Transaction, params};
 use crate::catalog::OriginKey;
 use crate::catalog::edits;
 use crate::catalog::row::{Attempt, Batch, Counts, Failure, Placeholder, Rewrite, Seen, Snapshot};
+use crate::catalog::shelf::Shelf;
 use crate::digest::Digest;
 use crate::ladder::hosts::Host;
 
@@ -15,11 +16,12 @@ pub(super) struct Recorder<'a> {
     transaction: &'a Transaction<'a>,
     blobs: HashMap<Digest, i64>,
     runs: HashMap<String, i64>,
+    shelf: Shelf<'a>,
 }
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(transaction: &'a Transaction<'a>) -> Self {
-        Self { transaction, blobs: HashMap::new(), runs: HashMap::new() }
+        Self { transaction, blobs: HashMap::new(), runs: HashMap::new(), shelf: Shelf::new(transaction) }
     }
 
     pub(super) fn batch(&mut self, batch: &Batch) -> rusqlite::Result<()> {
@@ -51,18 +53,20 @@ impl<'a> Recorder<'a> {
     fn snapshot(&mut self, snapshot: &Snapshot) -> rusqlite::Result<()> {
         self.transaction
             .prepare_cached(
-                "INSERT INTO blobs (digest, extension, bytes, width, height) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (digest) DO NOTHING",
+                "INSERT INTO blobs (digest, extension, bytes, width, height, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (digest) DO UPDATE SET bytes = ?3, width = ?4, height = ?5, kept = ?6 WHERE kept = 0",
             )?
             .execute(params![
                 snapshot.digest.as_bytes(),
                 snapshot.extension,
                 snapshot.bytes,
                 snapshot.width,
-                snapshot.height
+                snapshot.height,
+                snapshot.taken
             ])?;
         let blob = self.blob(snapshot.digest, &snapshot.extension)?;
         let key = self.origin(&snapshot.origin)?;
+        self.shelf.put(blob, &snapshot.origin)?;
         self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO snapshots (origin, taken, blob, source, url, etag, last_modified, attempts)
@@ -133,11 +137,14 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn origin(&self, url: &str) -> rusqlite::Result<[u8; 16]> {
+    fn origin(&mut self, url: &str) -> rusqlite::Result<[u8; 16]> {
         let key = OriginKey::of_text(url).0;
+        let host = self.shelf.host(url)?;
         self.transaction
-            .prepare_cached("INSERT INTO origins (key, url) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")?
-            .execute(params![key, url])?;
+            .prepare_cached(
+                "INSERT INTO origins (key, url, host) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
+            )?
+            .execute(params![key, url, host])?;
         Ok(key)
     }
 
@@ -156,6 +163,7 @@ impl<'a> Recorder<'a> {
                 })
             })
             .collect::<rusqlite::Result<Vec<_>>>()?;
+        self.shelf.show(document, &rows)?;
         self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO rewrites (document, after, before, mtime, edits) VALUES (?1, ?2, ?3, ?4, ?5)",

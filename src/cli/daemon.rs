@@ -38,8 +38,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         options: archive_options(config, setup::link(config, None)?, true)?,
     };
     let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
-    let site =
-        Site::new(store, catalog, families, &config.server.cors).with_pages(web::owns, web::router(app));
+    let site = Site::new(store, catalog, families, &config.server.cors).with_memory(config.server.memory);
+    let metrics = site.metrics();
+    app.count(move |registry| metrics.register(registry));
+    let site = site.with_pages(web::owns, web::router(app));
     let wanted = arguments.listen.unwrap_or(config.server.listen);
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {

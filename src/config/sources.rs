@@ -115,12 +115,17 @@ fn starting_at(folder: &Path, name: Name, value: Value) -> Value {
         path => folder.join(path).to_string_lossy().into_owned(),
     };
     match ((name.section, name.key), value) {
-        (("store", "path") | ("references", "families"), Value::String(path)) => Value::String(join(&path)),
+        (
+            ("store", "path")
+            | ("references", "families")
+            | ("server", "token_file" | "tls_certificate" | "tls_key"),
+            Value::String(path),
+        ) => Value::String(join(&path)),
         (("catalog", "url"), Value::String(url)) => Value::String(match url.strip_prefix("sqlite:") {
             Some(path) => format!("sqlite:{}", join(path)),
             None => url,
         }),
-        (("fetch", "root_certificates") | ("daemon", "watch"), Value::Array(paths)) => {
+        (("fetch", "root_certificates") | ("daemon", "watch" | "allow"), Value::Array(paths)) => {
             let each = |path| match path {
                 Value::String(path) => Value::String(join(&path)),
                 other => other,

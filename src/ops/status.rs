@@ -138,8 +138,9 @@ fn missing(archive: &Archive, hosts: &Hosts, policy: Policy<'_>, now: i64) -> Re
     Ok(all)
 }
 
-/// When somebody is asked again for the image of `failure`, as seen at `now` (milliseconds since 1970).
-fn due(failure: &Failure, hosts: &Hosts, policy: Policy<'_>, now: i64) -> Option<Due> {
+/// When somebody is asked again for an image that nobody gave, as it is at `now` (milliseconds since 1970).
+#[must_use]
+pub fn due(failure: &Failure, hosts: &Hosts, policy: Policy<'_>, now: i64) -> Option<Due> {
     let due = |attempt: &&Attempt| {
         let due = attempt.due(policy, now);
         match hosts.closed(&attempt.place(), now) {
