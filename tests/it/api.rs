@@ -44,11 +44,8 @@ fn a_run_is_ordered_followed_and_reported() {
     let run = daemon.get(&run);
     assert_eq!((&run["state"], &run["report"]), (&json!("done"), report));
     // Asked afterwards, all is told at once.
-    let again = daemon.ask(
-        &format!("GET {}/events", format!("/api/v1/runs/{}", run["id"].as_str().unwrap())),
-        &[],
-        "",
-    );
+    let id = run["id"].as_str().unwrap();
+    let again = daemon.ask(&format!("GET /api/v1/runs/{id}/events"), &[], "");
     assert_eq!(again.events().last().unwrap().1, *report);
     assert_eq!(daemon.get("/api/v1/runs")["runs"][0]["id"], run["id"]);
 }

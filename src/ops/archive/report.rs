@@ -148,7 +148,7 @@ impl Report {
     pub fn skip_all(&mut self, skipped: Vec<(PathBuf, Skip)>) {
         for (document, skip) in skipped {
             self.scanned += u64::from(skip.is_failure());
-            self.skip(document, &skip);
+            self.skip(&document, &skip);
         }
     }
 
@@ -195,9 +195,9 @@ impl Report {
         index
     }
 
-    pub(crate) fn skip(&mut self, document: PathBuf, skip: &Skip) {
+    pub(crate) fn skip(&mut self, document: &Path, skip: &Skip) {
         if skip.is_failure() {
-            self.refuse(DocumentFailure::new(&document, skip.to_string()));
+            self.refuse(DocumentFailure::new(document, skip.to_string()));
         } else {
             tracing::info!(document = %document.display(), why = %skip, "left alone");
         }
