@@ -37,12 +37,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let site = Site::new(store, catalog, families, &config.server.cors).with_memory(config.server.memory);
     let metrics = site.metrics();
     app.count(move |registry| metrics.register(registry));
-    let site = site.with_pages(web::owns, web::router(app));
+    let site = site.with_pages(web::owns, web::router(Arc::clone(&app)));
     let certificates = setup::certificates(config)?;
     let sockets = listen::sockets(arguments.listen.unwrap_or(config.server.listen))?;
     let runtime = runtime()?;
     runtime.block_on(async {
         for address in sockets.iter().filter_map(listen::Socket::address) {
+            app.access.listens_at(address.ip());
             announce(context, address)?;
         }
         let listeners = sockets.into_iter().map(|socket| socket.listen(certificates.as_ref()));

@@ -1,6 +1,8 @@
 //! Whole-program tests against an origin on loopback; no test touches the network.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod archive;
 #[cfg(test)]
 mod bad_input;
@@ -20,6 +22,8 @@ mod faults;
 mod feeds;
 #[cfg(test)]
 mod front_door;
+#[cfg(test)]
+mod hand_over;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
