@@ -5,17 +5,20 @@
 //! the network; it takes and gives values. Calls are short and block; callers that wait on many other
 //! things make them from a blocking thread.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 use crate::blob::BlobName;
 use crate::catalog::journal::{Journal, LineRef};
+use crate::catalog::read_only::Opened;
 use crate::catalog::record::Recorder;
 use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, Seen};
 use crate::digest::Digest;
@@ -23,12 +26,16 @@ use crate::files;
 use crate::media::MediaType;
 use crate::origin::OriginUrl;
 
+pub mod chores;
 mod copies;
 mod edits;
 pub mod gallery;
+pub mod garbage;
 pub mod journal;
 pub mod memory;
 mod migrate;
+pub mod pages;
+mod read_only;
 mod record;
 mod report;
 pub mod row;
@@ -38,6 +45,8 @@ mod shelf;
 const VERSION: i64 = 4;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 32;
 
 /// What can go wrong with the catalog.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +62,16 @@ pub enum Error {
         "the catalog `{path}` is of version {found}, and this program knows {VERSION} only: use a newer imgkeep"
     )]
     Version {
+        /// The database file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+    },
+    /// Written by an earlier program, and not to be changed.
+    #[error(
+        "the catalog `{path}` is of version {found}, and can only be read at version {VERSION}: `imgkeep status` brings it there"
+    )]
+    Outdated {
         /// The database file.
         path: PathBuf,
         /// Its `user_version`.
@@ -79,13 +98,48 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it failed for want of room on the disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            Self::Url { .. }
+            | Self::Version { .. }
+            | Self::Outdated { .. }
+            | Self::Files(_)
+            | Self::Damaged { .. } => false,
+        }
+    }
+}
+
 /// One database; two connections, so that a reader never waits for a writer.
 #[derive(Debug)]
 pub struct Catalog {
     path: PathBuf,
+    /// Cannot write where the catalog is only read.
     writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
+    reader: Mutex<Reading>,
     journal: PathBuf,
+}
+
+/// The connection that reads.
+#[derive(Debug)]
+enum Reading {
+    /// Beside one that writes.
+    Beside(Connection),
+    /// Of a catalog that only others write to.
+    Alone(Opened),
+}
+
+impl Deref for Reading {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Beside(connection) | Self::Alone(Opened { connection, .. }) => connection,
+        }
+    }
 }
 
 /// What is known of documents, by a hash of the path. Two paths of one hash do no harm: a document is only known
@@ -93,7 +147,28 @@ pub struct Catalog {
 #[derive(Debug, Default)]
 pub struct KnownDocuments(HashMap<u64, Seen>);
 
+/// What [`KnownDocuments::add`] reads.
+const SIGHT: &str = "path, stat, plan, found, proxied, archived, failed, skipped";
+
 impl KnownDocuments {
+    fn add(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+        // A document whose rewrite is not confirmed has no state: it must be read.
+        let Ok(stat) = row.get_ref(1)?.as_blob()?.try_into() else { return Ok(()) };
+        let seen = Seen {
+            stat,
+            plan: row.get(2)?,
+            counts: Counts {
+                found: row.get(3)?,
+                proxied: row.get(4)?,
+                archived: row.get(5)?,
+                failed: row.get(6)?,
+                skipped: row.get(7)?,
+            },
+        };
+        self.0.insert(path_hash(row.get_ref(0)?.as_blob()?), seen);
+        Ok(())
+    }
+
     /// The document at `path`, if it is as it was when it was last seen.
     #[must_use]
     pub fn unchanged(&self, path: &[u8], stat: [u8; 32]) -> Option<&Seen> {
@@ -109,7 +184,7 @@ fn path_hash(path: &[u8]) -> u64 {
 
 /// The first 16 bytes of the SHA-256 of an origin URL: what the catalog finds it by. http and https are one
 /// where neither names a port: one server has one image at one path, however it is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OriginKey([u8; 16]);
 
 impl Run {
@@ -139,6 +214,18 @@ impl OriginKey {
         Self::of_text(origin.as_str())
     }
 
+    /// The key of an origin as the catalog has it.
+    #[must_use]
+    pub fn of_url(origin: &str) -> Self {
+        Self::of_text(origin)
+    }
+
+    /// It as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     fn of_text(url: &str) -> Self {
         let digest = Digest::of(without_scheme(url).as_bytes());
         Self(digest.as_bytes()[..16].try_into().expect("a digest has 32 bytes"))
@@ -164,10 +251,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::Url`], [`Error::Version`], or what SQLite says.
     pub fn open(url: &str, journal: &Path) -> Result<Self, Error> {
-        let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-        let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else {
-            return Err(Error::Url { url: url.to_owned() });
-        };
+        let path = path_of(url)?;
         let sqlite = |source| Error::Sqlite { path: path.clone(), source };
         let writer = connect(&path).map_err(sqlite)?;
         let found: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
@@ -178,13 +262,34 @@ impl Catalog {
         let catalog = Self {
             path,
             writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
+            reader: Mutex::new(Reading::Beside(reader)),
             journal: journal.to_owned(),
         };
         if found < VERSION {
             catalog.create().map_err(|source| catalog.sqlite(source))?;
         }
         Ok(catalog)
+    }
+
+    /// Opens the catalog at `url` to read it. Makes nothing and writes nothing, and needs no leave to; others may write to it
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Version`], [`Error::Outdated`], or what SQLite says.
+    pub fn open_read_only(url: &str, journal: &Path) -> Result<Self, Error> {
+        let path = path_of(url)?;
+        let sqlite = |source| Error::Sqlite { path: path.clone(), source };
+        let reader = Opened::new(&path).map_err(sqlite)?;
+        let found =
+            reader.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+        match VERSION.cmp(&found) {
+            Ordering::Less => return Err(Error::Version { path, found }),
+            Ordering::Greater => return Err(Error::Outdated { path, found }),
+            Ordering::Equal => {}
+        }
+        let writer = Opened::new(&path).map_err(sqlite)?.connection;
+        let reader = Mutex::new(Reading::Alone(reader));
+        Ok(Self { path, writer: Mutex::new(writer), reader, journal: journal.to_owned() })
     }
 
     fn create(&self) -> rusqlite::Result<()> {
@@ -315,25 +420,31 @@ impl Catalog {
             let count: i64 = reader.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
             let mut documents = KnownDocuments::default();
             documents.0.reserve(usize::try_from(count).unwrap_or(0));
-            let mut query = reader.prepare(
-                "SELECT path, stat, plan, found, proxied, archived, failed, skipped FROM documents",
-            )?;
+            let mut query = reader.prepare(&format!("SELECT {SIGHT} FROM documents"))?;
             let mut rows = query.query([])?;
             while let Some(row) = rows.next()? {
-                // A document whose rewrite is not confirmed has no state: it must be read.
-                let Ok(stat) = row.get_ref(1)?.as_blob()?.try_into() else { continue };
-                let seen = Seen {
-                    stat,
-                    plan: row.get(2)?,
-                    counts: Counts {
-                        found: row.get(3)?,
-                        proxied: row.get(4)?,
-                        archived: row.get(5)?,
-                        failed: row.get(6)?,
-                        skipped: row.get(7)?,
-                    },
-                };
-                documents.0.insert(path_hash(row.get_ref(0)?.as_blob()?), seen);
+                documents.add(row)?;
+            }
+            Ok(documents)
+        };
+        collect().map_err(|source| self.sqlite(source))
+    }
+
+    /// The last sight of these documents.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn documents_at(&self, paths: &[Vec<u8>]) -> Result<KnownDocuments, Error> {
+        let reader = self.reader();
+        let collect = || -> rusqlite::Result<KnownDocuments> {
+            let mut documents = KnownDocuments::default();
+            let mut query =
+                reader.prepare_cached(&format!("SELECT {SIGHT} FROM documents WHERE path = ?1"))?;
+            for path in paths {
+                let mut rows = query.query([path])?;
+                while let Some(row) = rows.next()? {
+                    documents.add(row)?;
+                }
             }
             Ok(documents)
         };
@@ -440,8 +551,15 @@ impl Catalog {
         self.writer.lock().expect("no holder of the connection panics")
     }
 
-    fn reader(&self) -> MutexGuard<'_, Connection> {
-        self.reader.lock().expect("no holder of the connection panics")
+    fn reader(&self) -> MutexGuard<'_, Reading> {
+        let mut reader = self.reader.lock().expect("no holder of the connection panics");
+        if let Reading::Alone(opened) = &mut *reader
+            && let Err(error) = opened.renew(&self.path)
+        {
+            // The query that follows fails as well, if there is cause.
+            tracing::warn!(%error, catalog = %self.path.display(), "the catalog could not be opened again");
+        }
+        reader
     }
 
     fn sqlite(&self, source: rusqlite::Error) -> Error {
@@ -462,6 +580,12 @@ struct Packed {
     edits: Vec<u8>,
 }
 
+fn path_of(url: &str) -> Result<PathBuf, Error> {
+    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    let path = path.filter(|path| !path.is_empty()).map(PathBuf::from);
+    path.ok_or_else(|| Error::Url { url: url.to_owned() })
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
@@ -470,6 +594,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     // Without it SQLite plans a cached statement anew for every key it is asked for.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

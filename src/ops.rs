@@ -1,5 +1,6 @@
 //! The use cases, one file each. Only here do the modules of the road meet.
 
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::blob::BlobName;
-use crate::catalog::Catalog;
 use crate::catalog::row::Counts;
+use crate::catalog::{self, Catalog};
 use crate::crawl::{self, Entry, Skip};
 use crate::document::extract;
 use crate::document::extract::prefilter::may_name_image;
@@ -22,19 +23,23 @@ pub mod archive;
 pub mod audit;
 pub mod change;
 pub mod explain;
+pub mod gc;
 pub mod history;
 mod kept;
 pub mod litter;
+mod lossy;
 mod parallel;
 pub mod placeholders;
 pub mod preview;
 pub mod relink;
 pub mod repair;
 pub mod restore;
+pub mod retry;
 pub mod rot;
 pub mod rules;
 pub mod runs;
 pub mod scan;
+pub mod scrub;
 pub mod status;
 pub mod stdin;
 pub mod stop;
@@ -45,7 +50,7 @@ const BASE_ELSEWHERE: &str = "its <base href> leads links of this style elsewher
      or https://, or, if the base is a folder of the same site, with a slash";
 
 /// How documents are found and read; all that an op needs which changes nothing and asks nobody.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     /// Which files are documents.
     pub crawl: crawl::Options,
@@ -136,6 +141,18 @@ impl Archive {
         Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
     }
 
+    /// Opens both to read them. Makes nothing and writes nothing, and needs no leave to; others may write meanwhile.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub fn open_read_only(store: &Path, catalog: &str) -> anyhow::Result<Self> {
+        let store = Store::open_read_only(store)
+            .with_context(|| format!("cannot open the store `{}`", store.display()))?;
+        let catalog = Catalog::open_read_only(catalog, &store.root().join("journal"))
+            .with_context(|| format!("cannot open the catalog `{catalog}`"))?;
+        Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
+    }
+
     /// What the catalog calls a document: its path from the store's folder, so that a tree moved as a whole
     /// is known again.
     #[must_use]
@@ -165,4 +182,14 @@ impl Archive {
         name.push(b'/');
         name
     }
+}
+
+/// Whether something failed for want of room on a disk.
+#[must_use]
+pub fn is_disk_full(error: &anyhow::Error) -> bool {
+    let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| is_full(error.kind()))
+            || cause.downcast_ref::<catalog::Error>().is_some_and(catalog::Error::is_disk_full)
+    })
 }

@@ -47,7 +47,7 @@ pub struct Wanted {
 }
 
 /// What it takes to say what a reference names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Resolver {
     /// How wrappers are taken off.
     pub families: Families,

@@ -14,20 +14,23 @@ use std::sync::{Arc, RwLock};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use prometheus_client::registry::Registry;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::fetch;
 use crate::ladder::schedule::Policy;
-use crate::ops::Archive;
 use crate::ops::runs::{self, Board};
-use crate::origin::proxy::Families;
+use crate::ops::{Archive, Reader};
 use crate::rewrite::link::LinkStyle;
 use crate::{ladder, media};
 
 pub mod access;
 mod api;
+pub mod control;
 mod gallery;
 mod metrics;
+mod problem;
+mod summary;
 
 /// What the pages are made of.
 #[derive(Debug)]
@@ -41,6 +44,9 @@ pub struct App {
     /// Who may look, and who may change something.
     pub access: access::Access,
     settings: RwLock<Arc<Settings>>,
+    listeners: api::Listeners,
+    summaries: summary::Summaries,
+    counted: metrics::Counted,
     thumbnails: gallery::thumbnails::Thumbnails,
     sums: gallery::overview::Sums,
 }
@@ -54,10 +60,10 @@ pub struct Settings {
     pub ladder: ladder::Options,
     /// What counts as a sane image.
     pub media: media::Limits,
+    /// How documents are read.
+    pub reader: Reader,
     /// How kept links are written.
     pub link: LinkStyle,
-    /// How wrapped URLs are taken apart.
-    pub families: Families,
     /// Folders that may be archived by order, absolute.
     pub allowed: Vec<PathBuf>,
     /// Equal for two processes that would archive alike.
@@ -83,8 +89,14 @@ impl App {
         settings: Settings,
     ) -> Self {
         let settings = RwLock::new(Arc::new(settings));
+        let (listeners, summaries, counted) = Default::default();
         let (thumbnails, sums) = Default::default();
-        Self { archive, board, orders, access, settings, thumbnails, sums }
+        Self { archive, board, orders, access, settings, listeners, summaries, counted, thumbnails, sums }
+    }
+
+    /// Has `register` add what somebody else counts to the numbers for Prometheus, each time they are asked for.
+    pub fn count(&self, register: impl Fn(&mut Registry) + Send + Sync + 'static) {
+        self.counted.add(Box::new(register));
     }
 
     /// The settings in force.
@@ -129,6 +141,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(gallery::routes())
         .merge(api::routes())
         .merge(metrics::routes())
+        .merge(access::routes())
         .fallback(async || crate::serve::not_kept())
         .layer(from_fn_with_state(Arc::clone(&app), access::judge))
         .with_state(app)

@@ -1,6 +1,7 @@
 //! Questions of the gallery. Pages are walks along an index from where the last page ended (keyset paging), so the
 //! ten-thousandth takes as long as the first, and what is added meanwhile neither repeats nor hides anything.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, Row, params};
@@ -122,7 +123,7 @@ impl Catalog {
             Some(document) => self.tiles_of(document, filter, page)?,
             None => self.tiles_of_all(filter, page, most)?,
         };
-        tiles.sort_by(|a, b| b.place.cmp(&a.place));
+        tiles.sort_by_key(|tile| Reverse(tile.place));
         match page {
             Page::Newer(_) => drop(tiles.drain(..tiles.len().saturating_sub(most))),
             Page::First | Page::Older(_) => tiles.truncate(most),

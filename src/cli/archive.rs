@@ -14,11 +14,14 @@ use crate::cli::print::{Bytes, Count, shell};
 use crate::cli::progress::Display;
 use crate::cli::{Context, Format, print, setup, stop};
 use crate::config::{self, Config};
+use crate::ops::archive::contract::Contract;
 use crate::ops::archive::{self, Options, Progress, Report, UnarchivedImage, Update, Updates};
 use crate::ops::stop::Stop;
 use crate::ops::{Archive, Reader, preview, stdin};
 use crate::resolve::Scope;
 use crate::rewrite::link::LinkStyle;
+
+mod hand_over;
 
 /// Failures shown one by one for each reason.
 const EXAMPLES: usize = 3;
@@ -55,6 +58,9 @@ pub(super) struct Arguments {
     /// How documents point at kept images: `relative`, or a prefix such as `/images/`.
     #[arg(long, value_name = "relative|PREFIX")]
     link: Option<String>,
+    /// Do it here, even if a daemon is at work on the store, which would do it otherwise.
+    #[arg(long)]
+    local: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -106,6 +112,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     // A path that is not there is told before a store is made.
     setup::check(&paths)?;
+    if let Some(report) = hand_over::hand_over(context, arguments, stdin)? {
+        print_report(context, &report, arguments, &mut io::stdout())?;
+        return Ok(exit(&report));
+    }
     let archive = Arc::new(setup::archive(config)?);
     // The catalog is read while the folders are walked: most runs do little else.
     let known = thread::spawn({
@@ -192,7 +202,7 @@ fn print_report(
 ) -> Result<()> {
     match context.format {
         Format::Json => {
-            let mut value = report_json(report);
+            let mut value = report_json(report)?;
             if arguments.diff {
                 value["diffs"] = report.diffs.iter().map(|diff| String::from_utf8_lossy(diff)).collect();
             }
@@ -207,57 +217,8 @@ fn print_report(
 }
 
 /// The contract's report.
-fn report_json(report: &Report) -> Value {
-    let references = report.references;
-    let images = report.images;
-    let failures: Vec<Value> =
-        report.failures.iter().filter(|image| image.counts()).map(failure_json).collect();
-    let documents: Vec<Value> = report
-        .documents_failed
-        .iter()
-        .map(|failure| json!({ "document": failure.document.to_string_lossy(), "why": failure.why }))
-        .collect();
-    let mut value = json!({
-        "documents": {
-            "scanned": report.scanned,
-            "changed": report.changed,
-            "failed": report.documents_failed.len(),
-        },
-        "references": {
-            "found": references.found,
-            "proxied": references.proxied,
-            "archived": references.archived,
-            "already_archived": references.already_archived,
-            "failed": references.failed,
-            "skipped": references.skipped,
-        },
-        "images": {
-            "downloaded": images.downloaded,
-            "deduplicated": images.deduplicated,
-            "bytes_downloaded": images.bytes_downloaded,
-            "bytes_stored": images.bytes_stored,
-        },
-        "failures": failures,
-        "document_failures": documents,
-        "interrupted": report.interrupted,
-        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
-    });
-    if let Some(updates) = &report.updates {
-        value["updates"] = json!(updates);
-    }
-    value
-}
-
-fn failure_json(image: &UnarchivedImage) -> Value {
-    let documents: Vec<_> = image.documents.iter().map(|path| path.to_string_lossy()).collect();
-    json!({
-        "url": image.url,
-        "origin": image.failure.origin,
-        "documents": documents,
-        "reason": image.failure.reason,
-        "detail": image.failure.detail,
-        "attempts": image.failure.attempts,
-    })
+fn report_json(report: &Report) -> Result<Value> {
+    Ok(serde_json::to_value(Contract::from(report))?)
 }
 
 /// The closing report.
@@ -369,7 +330,7 @@ fn preview_report(context: &Context, report: &preview::Preview, arguments: &Argu
     let planned = &report.report;
     match context.format {
         Format::Json => {
-            let mut value = report_json(planned);
+            let mut value = report_json(planned)?;
             value["dry_run"] = json!({
                 "documents": report.documents,
                 "references": report.references,

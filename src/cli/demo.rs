@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::net::TcpListener;
 
 use crate::catalog::KnownDocuments;
 use crate::cli::archive::{self, Shown};
@@ -18,8 +19,10 @@ use crate::demo::{self, Site};
 use crate::digest::Digest;
 use crate::files;
 use crate::ops::archive::{Options, Progress, archive as keep};
-use crate::ops::change;
 use crate::ops::restore::{Selection, restore};
+use crate::ops::{Archive, change, stop};
+use crate::serve::listener::Listener;
+use crate::{serve, web};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  imgkeep demo --once")]
@@ -71,8 +74,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         // It may be run from a build, and not be on the PATH.
         let program = std::env::current_exe().map_or_else(|_| "imgkeep".to_owned(), |path| shell(&path));
         writeln!(out, "  cd {}\n  {program} status\n  {program} restore posts", shell(folder.path()))?;
-        writeln!(out, "Ctrl-C ends the demo and removes the folder")?;
-        runtime.block_on(tokio::signal::ctrl_c())?;
+        runtime.block_on(gallery(&config, archive, &mut out))?;
         return Ok(Exit::Done);
     }
 
@@ -86,6 +88,22 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     writeln!(out, "every post has the SHA-256 it had before")?;
     runtime.block_on(site.stop())?;
     Ok(Exit::Done)
+}
+
+/// Serves what was kept until Ctrl-C, at the configured address if it is free.
+async fn gallery(config: &Config, archive: Arc<Archive>, out: &mut impl Write) -> Result<()> {
+    let listener = match TcpListener::bind(config.server.listen).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen on loopback")?,
+    };
+    writeln!(out, "or look at it in a browser: http://{}/", listener.local_addr()?)?;
+    writeln!(out, "Ctrl-C ends the demo and removes the folder")?;
+    let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
+    let app = setup::app(config, archive, Arc::default(), None)?;
+    let site = serve::Site::new(store, catalog, setup::families(config)?, &[]);
+    let site = site.with_pages(web::owns, web::router(app));
+    serve::run(vec![Listener::Tcp(listener)], site, stop::signal()).await;
+    Ok(())
 }
 
 /// The user's configuration with the sample web in place of the real one.

@@ -3,17 +3,15 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use serde_json::{Value, json};
 
-use crate::blob::BlobName;
 use crate::catalog::row::Attempt;
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::print::{Again, Bytes, When};
 use crate::cli::{Context, Format, print, setup};
-use crate::digest::Digest;
+use crate::ops::explain::json::{json, layers};
+use crate::ops::explain::subject::{Unknown, subject};
 use crate::ops::explain::{Condition, Explanation, Kept, Step, explain};
-use crate::ops::{Archive, Reader};
-use crate::origin::proxy::{Layer, Unwrapped};
+use crate::origin::proxy::Unwrapped;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -29,90 +27,15 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let reader = setup::reader(&context.config)?;
     let archive = setup::archive_if_any(&context.config)?;
     let rules = setup::Rules::new(&context.config)?;
-    let subject = subject(&reader, archive.as_ref(), &arguments.image)?;
+    let subject = subject(&reader, archive.as_ref(), &arguments.image)
+        .map_err(|error| if error.is::<Unknown>() { UsageError::from(error).into() } else { error })?;
     let known = explain(&reader, archive.as_ref(), rules.policy(), &subject, setup::now())?;
     let mut out = io::stdout();
     match context.format {
-        Format::Json => print::json(&value(&arguments.image, &subject, &known), &mut out)?,
+        Format::Json => print::json(&json(&arguments.image, &subject, &known), &mut out)?,
         Format::Human => human(&subject, &known, &mut out)?,
     }
     Ok(Exit::Done)
-}
-
-/// The image that the user means.
-fn subject(reader: &Reader, archive: Option<&Archive>, image: &str) -> Result<Unwrapped> {
-    let families = &reader.resolver.families;
-    let digest = image.parse::<Digest>().ok().or_else(|| BlobName::from_link(image).map(|blob| blob.digest));
-    if let (Some(digest), Some(archive)) = (digest, archive)
-        && let Some(origin) = archive.catalog.origins_of(digest)?.first()
-    {
-        return Ok(families.unwrap(origin)?);
-    }
-    let found = match (digest, archive) {
-        (Some(digest), Some(archive)) => {
-            archive.catalog.placeholders()?.iter().any(|one| one.digest == digest)
-        }
-        _ => false,
-    };
-    families.unwrap(image).map_err(|error| {
-        UsageError::because(match digest {
-            Some(digest) if found => {
-                format!("`{digest}` was taken for a placeholder: `imgkeep status --placeholders` says more")
-            }
-            Some(digest) => format!("nothing is kept of the digest `{digest}`"),
-            None => format!("`{image}` names no image: {error}"),
-        })
-    })
-}
-
-/// Each layer with the URL that it leads to.
-fn layers(subject: &Unwrapped) -> impl Iterator<Item = (&str, &str, &str)> {
-    let inner = subject.layers.iter().skip(1).map(Layer::as_str).chain([subject.origin.as_str()]);
-    subject.layers.iter().zip(inner).map(|(layer, inner)| (layer.as_str(), &*layer.family, inner))
-}
-
-fn value(image: &str, subject: &Unwrapped, known: &Explanation) -> Value {
-    let layers: Vec<Value> = layers(subject)
-        .map(|(url, family, leads_to)| json!({ "url": url, "family": family, "leads_to": leads_to }))
-        .collect();
-    let kept: Vec<Value> = known
-        .kept
-        .iter()
-        .map(|Kept { snapshot, path, is_there }| {
-            json!({
-                "taken": snapshot.taken,
-                "digest": snapshot.digest.to_string(),
-                "path": path.to_string_lossy(),
-                "there": is_there,
-                "bytes": snapshot.bytes,
-                "width": snapshot.width,
-                "height": snapshot.height,
-                "source": snapshot.source,
-                "url": snapshot.url.as_deref().unwrap_or(&snapshot.origin),
-                "etag": snapshot.etag,
-                "last_modified": snapshot.last_modified,
-                "attempts": snapshot.attempts,
-            })
-        })
-        .collect();
-    let documents: Vec<_> = known.documents.iter().map(|path| path.to_string_lossy()).collect();
-    let failure = known.failure.as_ref();
-    json!({
-        "image": image,
-        "origin": subject.origin.as_str(),
-        "layers": layers,
-        "wanted": known.is_wanted,
-        "public": known.is_public,
-        "kept": kept,
-        "same_bytes": known.same_bytes,
-        "failure": failure.map(|failure| {
-            json!({ "at": failure.at, "reason": failure.reason, "detail": failure.detail })
-        }),
-        "rungs": known.rungs,
-        "due": known.due,
-        "hosts": known.hosts,
-        "documents": documents,
-    })
 }
 
 fn human(subject: &Unwrapped, known: &Explanation, out: &mut impl Write) -> Result<()> {

@@ -1,7 +1,7 @@
 //! From the configuration to what the ops need.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -9,13 +9,15 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cli::exit::UsageError;
 use crate::config::{self, Config};
-use crate::crawl::{self, Entry, Skip};
+use crate::crawl::{self, Entry, Found, Part, Skip};
 use crate::fetch::{self, Fetcher};
 use crate::ladder::schedule::Policy;
 use crate::ops::runs::{Board, Order};
 use crate::ops::{Archive, Reader, litter};
 use crate::origin::proxy::Families;
 use crate::rewrite::link::LinkStyle;
+use crate::serve::tls::Certificates;
+use crate::web::access::token::Token;
 use crate::web::access::{self, Access};
 use crate::web::{self, App};
 use crate::{files, ladder, media};
@@ -50,10 +52,36 @@ pub(super) fn archive_if_any(config: &Config) -> Result<Option<Archive>> {
 
 /// The archive; its absence is the user's slip.
 pub(super) fn existing_archive(config: &Config) -> Result<Archive> {
-    let path = config.store.path.display();
-    archive_if_any(config)?.ok_or_else(|| {
-        UsageError::because(format!("there is no archive at `{path}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`"))
-    })
+    archive_if_any(config)?.ok_or_else(|| absent(&config.store.path))
+}
+
+/// The archive, to be read and nothing else; its absence is the user's slip.
+pub(super) fn archive_to_read(config: &Config) -> Result<Archive> {
+    let path = &config.store.path;
+    if !path.join("VERSION").is_file() {
+        return Err(absent(path));
+    }
+    Archive::open_read_only(path, &config.catalog.url)
+}
+
+fn absent(store: &Path) -> anyhow::Error {
+    UsageError::because(format!(
+        "there is no archive at `{}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`",
+        store.display()
+    ))
+}
+
+/// What is shown to those who speak TLS; `None` where nobody is to.
+pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>> {
+    match (&config.server.tls_certificate, &config.server.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let certificates = Certificates::read(certificate, key);
+            Ok(Some(Arc::new(certificates.map_err(|error| UsageError::from(anyhow::Error::from(error)))?)))
+        }
+        (Some(_), None) => Err(UsageError::because("`server.tls_certificate` needs `server.tls_key`")),
+        (None, Some(_)) => Err(UsageError::because("`server.tls_key` needs `server.tls_certificate`")),
+    }
 }
 
 /// What answers are judged by, and whom to ask.
@@ -81,16 +109,35 @@ pub(super) fn app(
     board: Arc<Board>,
     orders: Option<UnboundedSender<Order>>,
 ) -> Result<Arc<App>> {
-    let access = Access {
-        hosts: config.server.hosts.clone(),
-        readers: match config.server.readers {
-            config::Readers::Loopback => access::Readers::Loopback,
-            config::Readers::All => access::Readers::All,
-            config::Readers::None => access::Readers::None,
-        },
-        token: None,
+    let readers = match config.server.readers {
+        config::Readers::Loopback => access::Readers::Loopback,
+        config::Readers::All => access::Readers::All,
+        config::Readers::None => access::Readers::None,
     };
+    let token = token(config, &archive, orders.is_some())?;
+    let is_tls = config.server.tls_certificate.is_some();
+    let access = Access::new(config.server.hosts.clone(), readers, token, is_tls);
+    access.listens_at(config.server.listen.ip());
     Ok(Arc::new(App::new(archive, board, orders, access, settings(config)?)))
+}
+
+/// The token of those who may change something: the configured one, else a credential of the unit, else the store's own,
+/// which is made if `may_make` and there is none.
+fn token(config: &Config, archive: &Archive, may_make: bool) -> Result<Option<Token>> {
+    if let Some(path) = &config.server.token_file {
+        return Token::read(path).map(Some).map_err(|error| UsageError::from(error).into());
+    }
+    let credential =
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join("token"));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        return Token::read(&path).map(Some);
+    }
+    let path = archive.store.root().join("token");
+    match may_make {
+        true => Token::read_or_make(&path).map(Some),
+        // It may be the daemon's, and not for everybody who serves.
+        false => Ok(Token::read(&path).ok()),
+    }
 }
 
 /// What the pages need of the configuration.
@@ -102,8 +149,8 @@ pub(super) fn settings(config: &Config) -> Result<web::Settings> {
         fetch: config.fetch_options()?,
         ladder: config.ladder_options(),
         media: config.media_limits(),
+        reader: reader(config)?,
         link: link(config, None)?,
-        families: families(config)?,
         allowed: allowed.collect::<Result<_>>()?,
         fingerprint: config.fingerprint(),
     })
@@ -152,7 +199,7 @@ pub(super) fn entries(
     paths: &[PathBuf],
     skipped: &mut dyn FnMut(PathBuf, Skip),
 ) -> Result<Vec<Entry>> {
-    walk(reader, paths, skipped, &|_| Vec::new())
+    walk(paths, skipped, || crawl::walk(paths, &reader.crawl))
 }
 
 /// The same, once what killed runs left among them is cleared away.
@@ -162,7 +209,7 @@ pub(super) fn swept_entries(
     paths: &[PathBuf],
     skipped: &mut dyn FnMut(PathBuf, Skip),
 ) -> Result<Vec<Entry>> {
-    walk(reader, paths, skipped, &|found| litter::sweep(archive, found))
+    walk(paths, skipped, || litter::swept(archive, paths, &Part::default(), &reader.crawl))
 }
 
 /// A document that is left as it is, and why.
@@ -186,21 +233,14 @@ pub(super) fn documents(
 }
 
 fn walk(
-    reader: &Reader,
     paths: &[PathBuf],
     skipped: &mut dyn FnMut(PathBuf, Skip),
-    sweep: &dyn Fn(&[PathBuf]) -> Vec<PathBuf>,
+    find: impl Fn() -> Result<Found, crawl::Error>,
 ) -> Result<Vec<Entry>> {
     if paths.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = crawl::walk(paths, &reader.crawl)?;
-    if !found.litter.is_empty() {
-        for file in sweep(&found.litter) {
-            tracing::warn!(file = %file.display(), "an edit that a killed run displaced: compare it with its document");
-        }
-        found = crawl::walk(paths, &reader.crawl)?;
-    }
+    let found = find()?;
     for (path, skip) in found.skipped {
         skipped(path, skip);
     }

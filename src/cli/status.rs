@@ -12,6 +12,7 @@ use crate::cli::{Context, Format, print, setup};
 use crate::ops::rot::Sample;
 use crate::ops::status::{HostState, Missing, Status, status};
 
+mod daemon;
 mod placeholders;
 mod rot;
 
@@ -58,8 +59,15 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     let rules = setup::Rules::new(&context.config)?;
     let status = status(&archive, rules.policy(), setup::now())?;
+    let daemon = daemon::ask(&context.config)?;
     match context.format {
-        Format::Json => print::json(&value(&status), &mut out)?,
+        Format::Json => {
+            let mut value = value(&status);
+            if let Some(daemon) = &daemon {
+                value["daemon"] = json!(daemon);
+            }
+            print::json(&value, &mut out)?;
+        }
         Format::Human if arguments.documents => {
             writeln!(out, "{:>9} {:>9} {:>9}  document", "kept", "not had", "left")?;
             for (path, counts) in &status.documents {
@@ -68,7 +76,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
             }
         }
         Format::Human if arguments.failures => failures(&status.failures, &mut out)?,
-        Format::Human => human(&status, &mut out)?,
+        Format::Human => {
+            human(&status, &mut out)?;
+            if let Some(daemon) = &daemon {
+                daemon::human(daemon, &mut out)?;
+            }
+        }
     }
     Ok(Exit::Done)
 }

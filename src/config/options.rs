@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
 
-use crate::config::{Config, Error, References, Scope, Source, layers, overrides};
+use crate::config::{Config, Error, Fetch, Override, References, Scope, Source, layers, overrides};
 use crate::crawl;
 use crate::digest::Digest;
 use crate::fetch;
@@ -50,9 +51,8 @@ impl Config {
     /// When a certificate file cannot be read.
     pub fn fetch_options(&self) -> Result<fetch::Options, Error> {
         let fetch = &self.fetch;
-        let certificate = |path: &std::path::PathBuf| {
-            std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })
-        };
+        let certificate =
+            |path: &PathBuf| std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source });
         Ok(fetch::Options {
             concurrency: fetch.concurrency,
             per_host: fetch.per_host,
@@ -88,14 +88,23 @@ impl Config {
         }
     }
 
-    /// Equal for two configurations under which `archive` does the same: what only serving, watching and collecting
-    /// garbage depend on is left out.
+    /// Equal for two configurations under which `archive` does the same, wherever either was read: paths count by where
+    /// they lead, and files by what they hold. What only serving, watching and collecting garbage depend on is left out.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let Self { store, catalog, documents, references, overrides, fetch, rewrite, .. } = self;
+        let Self { documents, references, overrides, fetch, rewrite, .. } = self;
+        let (store, catalog) = (&self.store.path, self.catalog.url.trim_start_matches("sqlite:"));
+        let overrides = overrides.iter().map(|part| Override { folder: place(&part.folder), ..part.clone() });
+        let overrides: Vec<Override> = overrides.collect();
+        let held = references.families.iter().chain(&fetch.root_certificates).map(|path| held(path));
+        let held: Vec<Option<Digest>> = held.collect();
+        let references = References { families: None, ..references.clone() };
+        let fetch = Fetch { root_certificates: Vec::new(), ..fetch.clone() };
         let text = format!(
-            "{} {store:?} {catalog:?} {documents:?} {references:?} {overrides:?} {fetch:?} {rewrite:?}",
-            env!("CARGO_PKG_VERSION")
+            "{} {:?} {:?} {documents:?} {references:?} {overrides:?} {fetch:?} {rewrite:?} {held:?}",
+            env!("CARGO_PKG_VERSION"),
+            place(store),
+            place(Path::new(catalog)),
         );
         Digest::of(text.as_bytes()).to_string()[..16].to_owned()
     }
@@ -162,5 +171,61 @@ impl From<Source> for ladder::Kind {
             Source::Proxy => Self::Proxy,
             Source::Wayback => Self::Wayback,
         }
+    }
+}
+
+/// Where `path` leads, which may not be there yet.
+fn place(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.canonicalize().unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => place(folder).join(name),
+        _ => path.clone(),
+    })
+}
+
+/// What the file at `path` holds, if it can be read.
+fn held(path: &Path) -> Option<Digest> {
+    std::fs::read(path).ok().map(|bytes| Digest::of(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Readers;
+
+    #[test]
+    fn a_fingerprint_goes_by_where_paths_lead_and_not_by_how_they_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("store")).unwrap();
+        std::os::unix::fs::symlink(root.join("store"), root.join("link")).unwrap();
+        let of = |store: &str, change: &dyn Fn(&mut Config)| {
+            let mut config = Config::default();
+            config.store.path = root.join(store);
+            config.catalog.url = format!("sqlite:{}", root.join(store).join("catalog.db").display());
+            change(&mut config);
+            config.fingerprint()
+        };
+        let first = of("store", &|_| {});
+        assert_eq!(of("link", &|_| {}), first);
+        assert_eq!(of("store/../store", &|_| {}), first);
+        assert_eq!(of("store", &|config| config.daemon.watch.push("posts".into())), first);
+        assert_eq!(of("store", &|config| config.server.readers = Readers::All), first);
+        assert_ne!(of("other", &|_| {}), first);
+        assert_ne!(of("store", &|config| config.fetch.retries = 9), first);
+        assert_ne!(of("store", &|config| config.rewrite.keep_mtime = true), first);
+        let pem = root.join("root.pem");
+        let trusting = || of("store", &|config| config.fetch.root_certificates.push(pem.clone()));
+        std::fs::write(&pem, "one").unwrap();
+        let one = trusting();
+        std::fs::write(&pem, "two").unwrap();
+        assert_ne!(trusting(), one);
+        let here = std::env::current_dir().unwrap();
+        let relative = |path: &str| {
+            let mut config = Config::default();
+            config.store.path = path.into();
+            config.fingerprint()
+        };
+        assert_eq!(relative("not-there"), relative(here.join("not-there").to_str().unwrap()));
     }
 }

@@ -15,6 +15,7 @@ use crate::config::{Error, Place, overrides};
 const FILE_NAME: &str = "imgkeep.toml";
 const SYSTEM_FILE: &str = "/etc/imgkeep/imgkeep.toml";
 const PREFIX: &str = "IMGKEEP_";
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
 /// What [`Config::load`](crate::config::Config::load) reads above the defaults.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,13 @@ impl Sources {
     }
 
     pub(super) fn read_into(&self, layers: &mut Layers) -> Result<(), Error> {
+        // Where systemd made a folder for the state of a service, that is the default (systemd.exec(5)).
+        let state = self.environment.iter().find(|(name, _)| name == STATE_DIRECTORY);
+        if let Some(folder) =
+            state.and_then(|(_, folders)| folders.split(':').next()).filter(|it| !it.is_empty())
+        {
+            layers.set_default_store(folder);
+        }
         if let Some(path) = self.choose_file(Path::new(SYSTEM_FILE)) {
             read_file(&path, layers)?;
         }
@@ -115,12 +123,17 @@ fn starting_at(folder: &Path, name: Name, value: Value) -> Value {
         path => folder.join(path).to_string_lossy().into_owned(),
     };
     match ((name.section, name.key), value) {
-        (("store", "path") | ("references", "families"), Value::String(path)) => Value::String(join(&path)),
+        (
+            ("store", "path")
+            | ("references", "families")
+            | ("server", "token_file" | "tls_certificate" | "tls_key"),
+            Value::String(path),
+        ) => Value::String(join(&path)),
         (("catalog", "url"), Value::String(url)) => Value::String(match url.strip_prefix("sqlite:") {
             Some(path) => format!("sqlite:{}", join(path)),
             None => url,
         }),
-        (("fetch", "root_certificates") | ("daemon", "watch"), Value::Array(paths)) => {
+        (("fetch", "root_certificates") | ("daemon", "watch" | "allow"), Value::Array(paths)) => {
             let each = |path| match path {
                 Value::String(path) => Value::String(join(&path)),
                 other => other,

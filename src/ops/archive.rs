@@ -47,7 +47,7 @@ mod run;
 mod update;
 
 pub use progress::{Moment, Progress};
-pub use report::{DocumentFailure, Report, UnarchivedImage};
+pub use report::{DocumentFailure, Images, References, Report, UnarchivedImage, contract};
 pub use update::Updates;
 
 use folders::Folders;
@@ -160,6 +160,23 @@ async fn walk(
 pub fn unfinished(reader: &Reader, archive: &Archive, entries: Vec<Entry>) -> Result<Vec<Entry>> {
     let known = archive.catalog.documents()?;
     Ok(unchanged(archive, entries, &known, plan_key(reader, true)).0)
+}
+
+/// The documents that are not as a run left them, whatever came of it then.
+#[must_use]
+pub fn changed(
+    reader: &Reader,
+    archive: &Archive,
+    rewrite: bool,
+    entries: Vec<Entry>,
+    known: &KnownDocuments,
+) -> Vec<Entry> {
+    let plan = plan_key(reader, rewrite);
+    let is_known = |entry: &Entry| {
+        let seen = known.unchanged(&archive.name(entry), entry.stat.identity());
+        seen.is_some_and(|seen| seen.plan == plan)
+    };
+    entries.into_iter().filter(|entry| !is_known(entry)).collect()
 }
 
 /// Archives the images of a document that is no file. Nothing is rewritten or remembered of it.

@@ -22,7 +22,9 @@ use crate::ops::verify::document_path;
 use crate::ops::{Archive, Reader};
 use crate::origin::proxy::{Layer, Unwrapped};
 
+pub mod json;
 mod past;
+pub mod subject;
 
 use past::Past;
 

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::ops::archive::{Moment, Progress, Report};
+use crate::ops::lossy;
+use crate::ops::stop::Stop;
+
+pub mod wire;
 
 /// Runs that are remembered after their end.
 const REMEMBERED: usize = 100;
@@ -49,7 +53,7 @@ pub enum State {
 }
 
 /// One run, as it is now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct View {
     /// Its name in this process: a time and four random hex digits.
     pub id: String,
@@ -58,6 +62,7 @@ pub struct View {
     /// Where it is.
     pub state: State,
     /// The documents and folders it looks at.
+    #[serde(serialize_with = "lossy::all")]
     pub paths: Vec<PathBuf>,
     /// When it was asked for, in milliseconds since 1970.
     pub queued: i64,
@@ -75,7 +80,7 @@ pub struct View {
 }
 
 /// What is planned, and whether anything is wrong.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agenda {
     /// Each watched folder.
     pub watched: Vec<Watched>,
@@ -91,6 +96,7 @@ pub struct Agenda {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     /// As it is configured.
+    #[serde(serialize_with = "lossy::one")]
     pub folder: PathBuf,
     /// How changes in it are noticed: `events`, `polling`, or `missing` while it is not there.
     pub how: String,
@@ -163,8 +169,25 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct Inner {
     /// The newest first.
-    runs: VecDeque<(View, Arc<Progress>)>,
+    runs: VecDeque<Entry>,
     agenda: Agenda,
+}
+
+#[derive(Debug)]
+struct Entry {
+    view: View,
+    progress: Arc<Progress>,
+    stop: watch::Sender<bool>,
+}
+
+impl Entry {
+    fn is_over(&self) -> bool {
+        matches!(self.view.state, State::Done | State::Failed)
+    }
+
+    fn now(&self) -> View {
+        View { progress: self.progress.now(), ..self.view.clone() }
+    }
 }
 
 impl Default for Board {
@@ -192,27 +215,56 @@ impl Board {
         };
         {
             let mut inner = self.inner();
-            inner.runs.push_front((view, Arc::default()));
+            inner.runs.push_front(Entry { view, progress: Arc::default(), stop: watch::Sender::new(false) });
             let mut over = 0;
-            inner.runs.retain(|(view, _)| {
-                let is_over = matches!(view.state, State::Done | State::Failed);
-                over += usize::from(is_over);
-                !is_over || over <= REMEMBERED
+            inner.runs.retain(|run| {
+                over += usize::from(run.is_over());
+                !run.is_over() || over <= REMEMBERED
             });
         }
         self.tell();
         id
     }
 
-    /// The run starts; its progress is read from what is returned.
+    /// The run starts; its progress is read from what is returned. One that was cancelled does not start any more:
+    /// see [`Self::is_queued`].
     pub fn start(&self, id: &str) -> Arc<Progress> {
         let mut progress = Arc::default();
-        self.change(id, |view, of_run| {
-            view.state = State::Running;
-            view.started = Some(Timestamp::now().as_millisecond());
-            progress = Arc::clone(of_run);
+        self.change(id, |run| {
+            run.view.state = State::Running;
+            run.view.started = Some(Timestamp::now().as_millisecond());
+            progress = Arc::clone(&run.progress);
         });
         progress
+    }
+
+    /// Whether the run waits for its turn; not when it was cancelled meanwhile.
+    #[must_use]
+    pub fn is_queued(&self, id: &str) -> bool {
+        self.inner().runs.iter().any(|run| run.view.id == id && run.view.state == State::Queued)
+    }
+
+    /// What ends the run before its end.
+    #[must_use]
+    pub fn stop_of(&self, id: &str) -> Stop {
+        let inner = self.inner();
+        let run = inner.runs.iter().find(|run| run.view.id == id);
+        Stop::WhenTold(run.map_or_else(|| watch::channel(false).1, |run| run.stop.subscribe()))
+    }
+
+    /// Asks the run to stop; one that waits for its turn is over at once. `false` for one that is over, or is none.
+    pub fn cancel(&self, id: &str) -> bool {
+        let mut is_cancelled = false;
+        self.change(id, |run| {
+            is_cancelled = true;
+            run.stop.send_replace(true);
+            if run.view.state == State::Queued {
+                run.view.state = State::Failed;
+                run.view.ended = Some(Timestamp::now().as_millisecond());
+                run.view.outcome = Some("cancelled before it started".to_owned());
+            }
+        });
+        is_cancelled
     }
 
     /// An archiving run is over.
@@ -236,13 +288,13 @@ impl Board {
     /// One run, if it is remembered.
     #[must_use]
     pub fn run(&self, id: &str) -> Option<View> {
-        self.inner().runs.iter().find(|(view, _)| view.id == id).map(now)
+        self.inner().runs.iter().find(|run| run.view.id == id).map(Entry::now)
     }
 
     /// All that are remembered, the newest first.
     #[must_use]
     pub fn runs(&self) -> Vec<View> {
-        self.inner().runs.iter().map(now).collect()
+        self.inner().runs.iter().map(Entry::now).collect()
     }
 
     /// What is planned.
@@ -265,18 +317,19 @@ impl Board {
     }
 
     fn end(&self, id: &str, state: State, change: impl FnOnce(&mut View)) {
-        self.change(id, |view, _| {
-            view.state = state;
-            view.ended = Some(Timestamp::now().as_millisecond());
-            change(view);
+        self.change(id, |run| {
+            run.view.state = state;
+            run.view.ended = Some(Timestamp::now().as_millisecond());
+            change(&mut run.view);
         });
     }
 
-    fn change(&self, id: &str, change: impl FnOnce(&mut View, &Arc<Progress>)) {
+    /// Changes a run that is not over.
+    fn change(&self, id: &str, change: impl FnOnce(&mut Entry)) {
         {
             let mut inner = self.inner();
-            if let Some((view, progress)) = inner.runs.iter_mut().find(|(view, _)| view.id == id) {
-                change(view, progress);
+            if let Some(run) = inner.runs.iter_mut().find(|run| run.view.id == id && !run.is_over()) {
+                change(run);
             }
         }
         self.tell();
@@ -289,10 +342,6 @@ impl Board {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no holder of the board panics")
     }
-}
-
-fn now((view, progress): &(View, Arc<Progress>)) -> View {
-    View { progress: progress.now(), ..view.clone() }
 }
 
 #[cfg(test)]
@@ -315,6 +364,25 @@ mod tests {
         assert!(view.started >= Some(view.queued) && view.ended >= view.started);
         assert!(changes.has_changed().unwrap());
         assert!(board.run("another").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_run_is_cancelled_while_it_waits_and_while_it_works() {
+        let board = Board::default();
+        let (waits, works) = (board.queue(Kind::Archive, Vec::new()), board.queue(Kind::Archive, Vec::new()));
+        board.start(&works);
+        assert!(board.is_queued(&waits) && !board.is_queued(&works));
+        for id in [&waits, &works] {
+            assert!(board.cancel(id));
+            board.stop_of(id).asked().await;
+        }
+        assert_eq!(board.run(&waits).unwrap().state, State::Failed);
+        assert_eq!(board.run(&works).unwrap().state, State::Running, "it is asked, and ends in good order");
+        board.start(&waits);
+        assert_eq!(board.run(&waits).unwrap().state, State::Failed, "what was cancelled stays so");
+        board.report(&works, Report { interrupted: true, ..Report::looked_at(1) });
+        assert_eq!(board.run(&works).unwrap().state, State::Failed);
+        assert!(!board.cancel(&works) && !board.cancel("another"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::catalog::OriginKey;
 use crate::catalog::row::{Attempt, Counts, Failure, HostRow, RunRow, Totals};
 use crate::ladder::hosts::{self, Hosts};
 use crate::ladder::schedule::{Due, Policy};
-use crate::ops::Archive;
 use crate::ops::verify::document_path;
+use crate::ops::{Archive, lossy};
 use crate::origin::OriginUrl;
 
 /// The state of the archive.
@@ -68,6 +68,7 @@ pub struct Missing {
     /// When somebody is asked for it again.
     pub due: Option<Due>,
     /// The documents that want it, where they were.
+    #[serde(serialize_with = "lossy::all")]
     pub documents: Vec<PathBuf>,
 }
 
@@ -148,4 +149,30 @@ pub fn due(failure: &Failure, hosts: &Hosts, policy: Policy<'_>, now: i64) -> Op
         }
     };
     failure.last_attempts().iter().map(due).min()
+}
+
+/// Images that nobody gave, behind `behind` in the order of [`Catalog::failures_behind`], as it is at `now`; `most` at
+/// most.
+///
+/// # Errors
+/// When the catalog fails.
+///
+/// [`Catalog::failures_behind`]: crate::catalog::Catalog::failures_behind
+pub fn missing_behind(
+    archive: &Archive,
+    policy: Policy<'_>,
+    now: i64,
+    (behind, reason): (&[u8], Option<&str>),
+    most: u32,
+) -> Result<Vec<(OriginKey, Missing)>> {
+    let catalog = &archive.catalog;
+    let hosts = Hosts::new(catalog.known_hosts()?);
+    let found = catalog.failures_behind(behind, reason, most)?.into_iter();
+    let missing = found.map(|(key, failure)| {
+        let due = due(&failure, &hosts, policy, now);
+        let documents = catalog.wanted_by(key)?;
+        let documents = documents.iter().map(|name| document_path(archive, name)).collect();
+        Ok((key, Missing { failure, due, documents }))
+    });
+    missing.collect()
 }

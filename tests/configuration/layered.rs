@@ -89,7 +89,8 @@ fn the_file_of_the_command_line_is_read_in_place_of_the_one_that_lies_there() {
 fn paths_in_a_file_start_at_its_folder() {
     let folder = Folder::new();
     let text = "store.path = \"kept\"\nreferences.families = \"own.toml\"\n\
-                daemon.watch = [\"posts\", \"/srv\"]\n\
+                daemon.watch = [\"posts\", \"/srv\"]\ndaemon.allow = [\"drafts\"]\n\
+                server.token_file = \"token\"\nserver.tls_certificate = \"tls.pem\"\nserver.tls_key = \"/key.pem\"\n\
                 fetch.root_certificates = [\"../ca.pem\"]\n";
     let file = folder.write("conf/imgkeep.toml", text);
     let conf = folder.path().join("conf");
@@ -98,6 +99,10 @@ fn paths_in_a_file_start_at_its_folder() {
         config.catalog.url = format!("sqlite:{}/kept/catalog.db", conf.display());
         config.references.families = Some(conf.join("own.toml"));
         config.daemon.watch = vec![conf.join("posts"), "/srv".into()];
+        config.daemon.allow = vec![conf.join("drafts")];
+        config.server.token_file = Some(conf.join("token"));
+        config.server.tls_certificate = Some(conf.join("tls.pem"));
+        config.server.tls_key = Some("/key.pem".into());
         config.fetch.root_certificates = vec![conf.join("../ca.pem")];
     });
 }

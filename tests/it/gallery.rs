@@ -194,7 +194,7 @@ fn what_comes_from_outside_is_text_on_every_page() {
             ("content-security-policy", POLICY),
             ("content-type", "text/html; charset=utf-8"),
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("cache-control", "no-store"),
             ("cross-origin-opener-policy", "same-origin"),
             ("cross-origin-resource-policy", "same-origin"),

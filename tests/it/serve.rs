@@ -260,7 +260,6 @@ fn nothing_but_a_blob_is_ever_read() {
     let longest = "a".repeat(10_000);
     for target in [
         "/images/",
-        "/images",
         "/images/..",
         "/images/../VERSION",
         "/images/../catalog.db",
@@ -417,7 +416,7 @@ fn health_is_that_store_and_catalog_answer() {
     assert_eq!((reply.status, &reply.body[..]), (200, &b"ok\n"[..]));
     assert_eq!(scene.server.ask("HEAD", "/healthz", &[]).status, 200);
     fs::rename(scene.server.test.path("cache/images"), scene.server.test.path("cache/away")).unwrap();
-    assert_eq!(scene.server.ask("GET", "/healthz", &[]).status, 500);
+    assert_eq!(scene.server.ask("GET", "/healthz", &[]).status, 503);
     assert_eq!(scene.ask(&[]).status, 404);
     assert_eq!(scene.server.ask("GET", &format!("/?{URL}"), &[]).status, 404);
     fs::rename(scene.server.test.path("cache/away"), scene.server.test.path("cache/images")).unwrap();

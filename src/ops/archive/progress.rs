@@ -43,6 +43,20 @@ impl Progress {
         }
     }
 
+    /// Shows what was read of a run elsewhere.
+    pub fn show(&self, now: Moment) {
+        let pairs = [
+            (&self.to_read, now.to_read),
+            (&self.documents, now.documents),
+            (&self.images, now.images),
+            (&self.bytes, now.bytes),
+            (&self.failures, now.failures),
+        ];
+        for (counter, value) in pairs {
+            counter.store(value, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn start(&self, to_read: usize) {
         self.to_read.store(to_read as u64, Ordering::Relaxed);
     }

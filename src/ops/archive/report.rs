@@ -4,10 +4,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::row::{Counts, Failure};
 use crate::crawl::Skip;
 use crate::ops::archive::keep::Tally;
 use crate::ops::archive::update::Updates;
+
+pub mod contract;
 
 /// The outcome of a run.
 #[derive(Debug, Default)]
@@ -37,7 +41,7 @@ pub struct Report {
 }
 
 /// References of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct References {
     /// Remote ones and kept links.
     pub found: u64,
@@ -54,7 +58,7 @@ pub struct References {
 }
 
 /// Images of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
     /// Answers that were whole, genuine images.
     pub downloaded: u64,
@@ -89,8 +93,26 @@ pub struct DocumentFailure {
 }
 
 impl DocumentFailure {
+    /// The reason may name the document by its absolute path, which is then called as the document was.
     pub(super) fn new(document: &Path, why: impl Into<String>) -> Self {
-        Self { document: document.to_owned(), why: why.into() }
+        let mut why = why.into();
+        if document.is_relative()
+            && let Ok(absolute) = std::path::absolute(document)
+        {
+            why = why.replace(&*absolute.to_string_lossy(), &document.to_string_lossy());
+        }
+        Self { document: document.to_owned(), why }
+    }
+}
+
+impl DocumentFailure {
+    /// What is said of a document that somebody is at work on.
+    pub(super) const BUSY: &str = "it kept changing while it was rewritten";
+
+    /// Whether another run may soon succeed: somebody is at work on the document.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.why == Self::BUSY
     }
 }
 
@@ -137,7 +159,7 @@ impl Report {
     pub fn skip_all(&mut self, skipped: Vec<(PathBuf, Skip)>) {
         for (document, skip) in skipped {
             self.scanned += u64::from(skip.is_failure());
-            self.skip(document, &skip);
+            self.skip(&document, &skip);
         }
     }
 
@@ -184,9 +206,9 @@ impl Report {
         index
     }
 
-    pub(crate) fn skip(&mut self, document: PathBuf, skip: &Skip) {
+    pub(crate) fn skip(&mut self, document: &Path, skip: &Skip) {
         if skip.is_failure() {
-            self.documents_failed.push(DocumentFailure { document, why: skip.to_string() });
+            self.refuse(DocumentFailure::new(document, skip.to_string()));
         } else {
             tracing::info!(document = %document.display(), why = %skip, "left alone");
         }

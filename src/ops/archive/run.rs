@@ -99,7 +99,7 @@ impl Loop {
             tokio::select! {
                 read = reading.recv(), if room && !all_read => match read {
                     Some(Reading::Document(read)) => self.admit(*read)?,
-                    Some(Reading::Skipped(path, skip)) => self.report.skip(path, &skip),
+                    Some(Reading::Skipped(path, skip)) => self.report.skip(&path, &skip),
                     None => all_read = true,
                 },
                 Some(fate) = self.climb.next() => self.take(fate?)?,
@@ -300,8 +300,7 @@ impl Loop {
         for Document { read: Read { entry, plans, counts, kept, .. }, links, .. } in done.again {
             let (plans, kept) = (plans + 1, kept.len() as u64);
             if plans >= PLANS {
-                let why = "it kept changing while it was rewritten";
-                self.report.refuse(DocumentFailure::new(&entry.path, why));
+                self.report.refuse(DocumentFailure::new(&entry.path, DocumentFailure::BUSY));
                 self.report.references.failed += counts.failed + links;
                 self.shared.progress.documents(1);
                 continue;
@@ -317,7 +316,7 @@ impl Loop {
             self.report.not_found(&counts, kept);
             match read.await.context("the reading thread stopped")? {
                 Reading::Document(read) => self.admit(*read)?,
-                Reading::Skipped(path, skip) => self.report.skip(path, &skip),
+                Reading::Skipped(path, skip) => self.report.skip(&path, &skip),
             }
         }
         Ok(())

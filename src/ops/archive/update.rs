@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::blob::BlobName;
 use crate::catalog::row::{Failure, Snapshot};
@@ -27,7 +27,7 @@ use crate::origin::OriginUrl;
 const WINDOW: usize = 2_000;
 
 /// What became of the images that were kept before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Updates {
     /// Origins that were asked for.
     pub checked: u64,

@@ -102,7 +102,7 @@ fn find(app: &App, text: &str) -> Result<Option<String>, Problem> {
     {
         return Ok(Some(image(digest)));
     }
-    if let Ok(unwrapped) = app.settings().families.unwrap(text) {
+    if let Ok(unwrapped) = app.settings().reader.resolver.families.unwrap(text) {
         let key = OriginKey::of(&unwrapped.origin);
         if let Some(copy) = catalog.newest(key)? {
             return Ok(Some(image(copy.digest)));
