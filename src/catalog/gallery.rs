@@ -529,3 +529,141 @@ fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
     };
     Ok(DocumentRow { document: row.get(0)?, counts })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Run;
+    use crate::catalog::row::{Batch, KeptLink, Placeholder, Rewrite, Snapshot};
+
+    /// A catalog, and the folder that goes with it.
+    fn catalog() -> (tempfile::TempDir, Catalog) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("catalog.db").display());
+        let catalog = Catalog::open(&url, &folder.path().join("journal")).unwrap();
+        (folder, catalog)
+    }
+
+    fn snapshot(url: &str, taken: i64, text: &str, extension: &str, source: &str) -> Snapshot {
+        Snapshot {
+            origin: url.to_owned(),
+            taken,
+            digest: Digest::of(text.as_bytes()),
+            extension: extension.to_owned(),
+            bytes: 9,
+            width: None,
+            height: None,
+            source: source.to_owned(),
+            url: None,
+            etag: None,
+            last_modified: None,
+            attempts: Vec::new(),
+        }
+    }
+
+    fn kept(catalog: &Catalog, filter: &Filter) -> Vec<i64> {
+        catalog.tiles(filter, Page::First, 99).unwrap().iter().map(|tile| tile.kept).collect()
+    }
+
+    #[test]
+    fn pages_merge_the_types_and_go_both_ways() {
+        let (_folder, catalog) = catalog();
+        let kinds = ["png", "gif", "jpg"];
+        // Two of each millisecond.
+        let image = |n: i64| {
+            let kind = kinds[usize::try_from(n).unwrap() % 3];
+            snapshot(&format!("http://a.example/{n}"), 1 + n / 2, &n.to_string(), kind, "origin")
+        };
+        let snapshots = (0..10).map(image).collect();
+        catalog.record(&Run::start("archive"), &Batch { snapshots, ..Batch::default() }).unwrap();
+        let all = catalog.tiles(&Filter::default(), Page::First, 99).unwrap();
+        assert_eq!(all.len(), 10);
+        assert!(all.is_sorted_by(|a, b| a.place > b.place));
+        let mut page = Page::First;
+        let mut walked = Vec::new();
+        loop {
+            let tiles = catalog.tiles(&Filter::default(), page, 3).unwrap();
+            let Some(last) = tiles.last() else { break };
+            page = Page::Older(last.place);
+            walked.extend(tiles);
+        }
+        assert_eq!(walked, all);
+        let newer = catalog.tiles(&Filter::default(), Page::Newer(all[7].place), 3).unwrap();
+        assert_eq!(newer, all[4..7]);
+        let some = Filter { since: Some(2), until: Some(4), ..Filter::default() };
+        assert_eq!(kept(&catalog, &some), [3, 3, 2, 2]);
+        assert_eq!((catalog.count_tiles(&some, 99).unwrap(), catalog.count_tiles(&some, 3).unwrap()), (4, 3));
+        let outside = catalog.tiles(&some, Page::Older(all[0].place), 99).unwrap();
+        assert_eq!(outside.len(), 4, "what lies before the last day is not shown on a later page either");
+        let gifs = Filter { media_type: Some(MediaType::Gif), ..Filter::default() };
+        assert_eq!(kept(&catalog, &gifs), [4, 3, 1]);
+    }
+
+    #[test]
+    fn a_host_has_what_it_gave_and_no_more_once_that_was_a_placeholder() {
+        let (_folder, catalog) = catalog();
+        let snapshots = vec![
+            snapshot("http://a.example/1", 1, "banner", "png", "origin"),
+            snapshot("https://b.example/1", 2, "banner", "png", "proxy"),
+            snapshot("http://a.example/2", 3, "genuine", "png", "wayback"),
+        ];
+        let run = Run::start("archive");
+        catalog.record(&run, &Batch { snapshots, ..Batch::default() }).unwrap();
+        let of = |host: &str| kept(&catalog, &Filter { host: Some(host.to_owned()), ..Filter::default() });
+        assert_eq!((of("a.example"), of("b.example"), of("c.example")), (vec![3, 1], vec![1], vec![]));
+        assert_eq!(catalog.rescued().unwrap(), (2, 18));
+        let sums = catalog.host_sums().unwrap();
+        let sums: Vec<_> = sums.iter().map(|sum| (sum.host.as_str(), sum.images, sum.rescued)).collect();
+        assert_eq!(sums, [("a.example", 2, 1), ("b.example", 1, 1)]);
+
+        let found = |origin: &str, host: &str| Placeholder {
+            digest: Digest::of(b"banner"),
+            host: host.to_owned(),
+            at: 9,
+            origins: vec![origin.to_owned()],
+        };
+        let forget = |placeholder| Batch { placeholders: vec![placeholder], ..Batch::default() };
+        catalog.record(&run, &forget(found("http://a.example/1", "a.example"))).unwrap();
+        assert_eq!((of("a.example"), of("b.example")), (vec![3], vec![1]));
+        assert_eq!(kept(&catalog, &Filter::default()), [3, 1]);
+        catalog.record(&run, &forget(found("https://b.example/1", "b.example"))).unwrap();
+        assert_eq!((of("b.example"), kept(&catalog, &Filter::default())), (vec![], vec![3]));
+        assert_eq!(catalog.type_sums().unwrap(), [("png".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn documents_use_what_their_newest_record_links_to() {
+        let (_folder, catalog) = catalog();
+        let run = Run::start("archive");
+        let rewrite = |texts: &[&str], version: &[u8]| Rewrite {
+            document: b"../posts/\xff.md".to_vec(),
+            before: Digest::of(b"before"),
+            after: Digest::of(version),
+            mtime: 0,
+            links: texts
+                .iter()
+                .enumerate()
+                .map(|(at, text)| KeptLink {
+                    start: at * 9,
+                    len: 5,
+                    blob: BlobName { digest: Digest::of(text.as_bytes()), media_type: MediaType::Png },
+                    original: b"x".to_vec(),
+                    run: run.name.clone(),
+                })
+                .collect(),
+        };
+        let snapshots =
+            ["a", "b"].map(|text| snapshot(&format!("http://a.example/{text}"), 1, text, "png", "origin"));
+        let rewrites = vec![rewrite(&["a", "a"], b"1"), rewrite(&["b"], b"2")];
+        catalog.record(&run, &Batch { snapshots: snapshots.into(), rewrites, ..Batch::default() }).unwrap();
+        let users = |text: &str| {
+            let image = catalog.image(Digest::of(text.as_bytes())).unwrap().unwrap();
+            catalog.users(&image, 9).unwrap()
+        };
+        assert_eq!(users("a"), (Vec::new(), 0));
+        let user = User { document: b"../posts/\xff.md".to_vec(), archived: 0 };
+        assert_eq!(users("b"), (vec![user], 1));
+        let of_document = Filter { document: Some(b"../posts/\xff.md".to_vec()), ..Filter::default() };
+        assert_eq!(catalog.tiles(&of_document, Page::First, 9).unwrap().len(), 1);
+    }
+}
