@@ -11,6 +11,8 @@ mod browser;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod encodings;
 #[cfg(test)]
 mod explain;
@@ -20,6 +22,8 @@ mod faults;
 mod feeds;
 #[cfg(test)]
 mod front_door;
+#[cfg(test)]
+mod gc;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
