@@ -28,6 +28,13 @@ impl BlobName {
         Self::from_path(link).or_else(|| (path.len() < link.len()).then(|| Self::from_path(path))?)
     }
 
+    /// Whether `text` is this name as [`Display`](fmt::Display) writes it, and nothing more. `text` names this blob.
+    #[must_use]
+    pub fn is_written(&self, text: &str) -> bool {
+        let extension = self.media_type.extension();
+        text.len() == "ab/".len() + Digest::HEX + ".".len() + extension.len() && text.ends_with(extension)
+    }
+
     fn from_path(path: &str) -> Option<Self> {
         let slash = memchr::memrchr(b'/', path.as_bytes())?;
         let (folder, file) = (&path[..slash], &path[slash + 1..]);

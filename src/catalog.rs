@@ -5,8 +5,10 @@
 //! the network; it takes and gives values. Calls are short and block; callers that wait on many other
 //! things make them from a blocking thread.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, pa
 
 use crate::blob::BlobName;
 use crate::catalog::journal::{Journal, LineRef};
+use crate::catalog::read_only::Opened;
 use crate::catalog::record::Recorder;
 use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, Seen};
 use crate::digest::Digest;
@@ -32,6 +35,7 @@ pub mod journal;
 pub mod memory;
 mod migrate;
 pub mod pages;
+mod read_only;
 mod record;
 mod report;
 pub mod row;
@@ -41,6 +45,8 @@ mod shelf;
 const VERSION: i64 = 4;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 32;
 
 /// What can go wrong with the catalog.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,16 @@ pub enum Error {
         "the catalog `{path}` is of version {found}, and this program knows {VERSION} only: use a newer imgkeep"
     )]
     Version {
+        /// The database file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+    },
+    /// Written by an earlier program, and not to be changed.
+    #[error(
+        "the catalog `{path}` is of version {found}, and can only be read at version {VERSION}: `imgkeep status` brings it there"
+    )]
+    Outdated {
         /// The database file.
         path: PathBuf,
         /// Its `user_version`.
@@ -88,7 +104,11 @@ impl Error {
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::DiskFull),
-            Self::Url { .. } | Self::Version { .. } | Self::Files(_) | Self::Damaged { .. } => false,
+            Self::Url { .. }
+            | Self::Version { .. }
+            | Self::Outdated { .. }
+            | Self::Files(_)
+            | Self::Damaged { .. } => false,
         }
     }
 }
@@ -97,9 +117,29 @@ impl Error {
 #[derive(Debug)]
 pub struct Catalog {
     path: PathBuf,
+    /// Cannot write where the catalog is only read.
     writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
+    reader: Mutex<Reading>,
     journal: PathBuf,
+}
+
+/// The connection that reads.
+#[derive(Debug)]
+enum Reading {
+    /// Beside one that writes.
+    Beside(Connection),
+    /// Of a catalog that only others write to.
+    Alone(Opened),
+}
+
+impl Deref for Reading {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Beside(connection) | Self::Alone(Opened { connection, .. }) => connection,
+        }
+    }
 }
 
 /// What is known of documents, by a hash of the path. Two paths of one hash do no harm: a document is only known
@@ -211,10 +251,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::Url`], [`Error::Version`], or what SQLite says.
     pub fn open(url: &str, journal: &Path) -> Result<Self, Error> {
-        let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-        let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else {
-            return Err(Error::Url { url: url.to_owned() });
-        };
+        let path = path_of(url)?;
         let sqlite = |source| Error::Sqlite { path: path.clone(), source };
         let writer = connect(&path).map_err(sqlite)?;
         let found: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
@@ -225,13 +262,34 @@ impl Catalog {
         let catalog = Self {
             path,
             writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
+            reader: Mutex::new(Reading::Beside(reader)),
             journal: journal.to_owned(),
         };
         if found < VERSION {
             catalog.create().map_err(|source| catalog.sqlite(source))?;
         }
         Ok(catalog)
+    }
+
+    /// Opens the catalog at `url` to read it. Makes nothing and writes nothing, and needs no leave to; others may write to it
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Version`], [`Error::Outdated`], or what SQLite says.
+    pub fn open_read_only(url: &str, journal: &Path) -> Result<Self, Error> {
+        let path = path_of(url)?;
+        let sqlite = |source| Error::Sqlite { path: path.clone(), source };
+        let reader = Opened::new(&path).map_err(sqlite)?;
+        let found =
+            reader.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+        match VERSION.cmp(&found) {
+            Ordering::Less => return Err(Error::Version { path, found }),
+            Ordering::Greater => return Err(Error::Outdated { path, found }),
+            Ordering::Equal => {}
+        }
+        let writer = Opened::new(&path).map_err(sqlite)?.connection;
+        let reader = Mutex::new(Reading::Alone(reader));
+        Ok(Self { path, writer: Mutex::new(writer), reader, journal: journal.to_owned() })
     }
 
     fn create(&self) -> rusqlite::Result<()> {
@@ -493,8 +551,15 @@ impl Catalog {
         self.writer.lock().expect("no holder of the connection panics")
     }
 
-    fn reader(&self) -> MutexGuard<'_, Connection> {
-        self.reader.lock().expect("no holder of the connection panics")
+    fn reader(&self) -> MutexGuard<'_, Reading> {
+        let mut reader = self.reader.lock().expect("no holder of the connection panics");
+        if let Reading::Alone(opened) = &mut *reader
+            && let Err(error) = opened.renew(&self.path)
+        {
+            // The query that follows fails as well, if there is cause.
+            tracing::warn!(%error, catalog = %self.path.display(), "the catalog could not be opened again");
+        }
+        reader
     }
 
     fn sqlite(&self, source: rusqlite::Error) -> Error {
@@ -515,6 +580,12 @@ struct Packed {
     edits: Vec<u8>,
 }
 
+fn path_of(url: &str) -> Result<PathBuf, Error> {
+    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    let path = path.filter(|path| !path.is_empty()).map(PathBuf::from);
+    path.ok_or_else(|| Error::Url { url: url.to_owned() })
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
@@ -523,6 +594,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     // Without it SQLite plans a cached statement anew for every key it is asked for.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

@@ -141,6 +141,18 @@ impl Archive {
         Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
     }
 
+    /// Opens both to read them. Makes nothing and writes nothing, and needs no leave to; others may write meanwhile.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub fn open_read_only(store: &Path, catalog: &str) -> anyhow::Result<Self> {
+        let store = Store::open_read_only(store)
+            .with_context(|| format!("cannot open the store `{}`", store.display()))?;
+        let catalog = Catalog::open_read_only(catalog, &store.root().join("journal"))
+            .with_context(|| format!("cannot open the catalog `{catalog}`"))?;
+        Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
+    }
+
     /// What the catalog calls a document: its path from the store's folder, so that a tree moved as a whole
     /// is known again.
     #[must_use]

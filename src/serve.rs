@@ -21,7 +21,12 @@ use tokio::time::{sleep, timeout};
 use crate::catalog::{self, Catalog};
 use crate::origin::proxy::Families;
 use crate::serve::cors::Cors;
-use crate::serve::listener::{Listener, Peer, Stream};
+use crate::serve::limits::{Admitted, Limits, Peers};
+use crate::serve::listener::{Listener, Peer};
+use crate::serve::memory::Memory;
+use crate::serve::metrics::Metrics;
+use crate::serve::stream::Stream;
+use crate::serve::tls::Certificates;
 use crate::store::{self, Store};
 
 mod activity;
@@ -29,16 +34,22 @@ mod body;
 mod connection;
 mod cors;
 mod image;
+mod limits;
 pub mod listener;
+mod memory;
+pub mod metrics;
+mod outbox;
 mod precondition;
 mod range;
 mod route;
 pub(crate) use route::not_kept;
+mod stream;
+pub mod tls;
+mod wire;
 mod wrapper;
 
-/// Connections at a time; the next ones wait to be accepted. Each may have a file open besides its socket, and
-/// a process may commonly have 1,024 in all.
-const MOST_CONNECTIONS: usize = 448;
+/// Bytes of small blobs that are held unless told otherwise.
+const MEMORY: u64 = 24 << 20;
 /// How long answers under way may take when the server is asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
 /// A pause after a connection could not be accepted, most likely for want of file descriptors.
@@ -51,6 +62,9 @@ pub struct Site {
     catalog: Arc<Catalog>,
     families: Families,
     cors: Cors,
+    limits: Limits,
+    memory: Arc<Memory>,
+    metrics: Arc<Metrics>,
     pages: Option<Pages>,
 }
 
@@ -63,10 +77,26 @@ struct Pages {
 }
 
 impl Site {
-    /// Scripts of the web origins in `cors` may read what is served; of all, if `*` is among them.
+    /// Scripts of the web origins in `cors` may read what is served; of all, if `*` is among them. Raises the number of files
+    /// that this process may have open as far as the system lets it.
     #[must_use]
     pub fn new(store: Arc<Store>, catalog: Arc<Catalog>, families: Families, cors: &[String]) -> Self {
-        Self { store, catalog, families, cors: Cors::new(cors), pages: None }
+        let limits = Limits::of_process();
+        let memory = Arc::new(Memory::new(MEMORY, limits.files));
+        let cors = Cors::new(cors);
+        Self { store, catalog, families, cors, limits, memory, metrics: Arc::default(), pages: None }
+    }
+
+    /// Holds so many bytes of small blobs at hand; 0 for none.
+    #[must_use]
+    pub fn with_memory(self, bytes: u64) -> Self {
+        Self { memory: Arc::new(Memory::new(bytes, self.limits.files)), ..self }
+    }
+
+    /// What this server counts.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Has `router` answer for the paths that are its `own`, unless a request is meant for a proxy. It gets the body of
@@ -98,12 +128,13 @@ impl Error {
 /// three seconds to be finished.
 pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output = ()>) {
     let site = Arc::new(site);
-    let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let free = Arc::new(Semaphore::new(site.limits.connections));
+    let peers = Arc::new(Peers::default());
     let (stopping, stopped) = watch::channel(false);
     let (accepted, mut next) = mpsc::channel(1);
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(listener, Arc::clone(&free), accepted.clone()));
+        accepting.spawn(accept(listener, Arc::clone(&free), Arc::clone(&peers), accepted.clone()));
     }
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -115,8 +146,9 @@ pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output 
         while connections.try_join_next().is_some() {}
         let (site, stopped) = (Arc::clone(&site), stopped.clone());
         connections.spawn(async move {
-            connection::serve(connection.stream, connection.peer, site, stopped).await;
-            drop(connection.permit);
+            let Accepted { stream, certificates, peer, leave } = connection;
+            connection::serve(stream, certificates, peer, site, stopped).await;
+            drop(leave);
         });
     }
     accepting.shutdown().await;
@@ -130,24 +162,35 @@ pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output 
 
 /// A connection that there is room for.
 struct Accepted {
-    stream: Box<dyn Stream>,
+    stream: Stream,
+    certificates: Option<Arc<Certificates>>,
     peer: Peer,
-    permit: OwnedSemaphorePermit,
+    leave: (OwnedSemaphorePermit, Admitted),
 }
 
 /// Hands on the connections of one listener, each when there is room for it.
-async fn accept(listener: Listener, free: Arc<Semaphore>, accepted: mpsc::Sender<Accepted>) {
+async fn accept(
+    listener: Listener,
+    free: Arc<Semaphore>,
+    peers: Arc<Peers>,
+    accepted: mpsc::Sender<Accepted>,
+) {
     loop {
         let permit = Arc::clone(&free).acquire_owned().await.expect("the semaphore is never closed");
-        let connection = loop {
+        let (stream, peer, admitted) = loop {
             match listener.accept().await {
-                Ok((stream, peer)) => break Accepted { stream, peer, permit },
+                Ok((stream, peer)) => match peers.admit(peer) {
+                    Some(admitted) => break (stream, peer, admitted),
+                    None => tracing::debug!(?peer, "a client has too many connections"),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     sleep(BREATH).await;
                 }
             }
         };
+        let certificates = listener.certificates();
+        let connection = Accepted { stream, certificates, peer, leave: (permit, admitted) };
         if accepted.send(connection).await.is_err() {
             return;
         }

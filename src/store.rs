@@ -46,6 +46,12 @@ pub enum Error {
         /// Its first line.
         found: String,
     },
+    /// Something was to be kept in a store that was opened to be read.
+    #[error("the store `{root}` is only read")]
+    ReadOnly {
+        /// Its folder.
+        root: PathBuf,
+    },
 }
 
 /// A folder of blobs.
@@ -54,7 +60,8 @@ pub struct Store {
     root: PathBuf,
     /// Open as long as drafts are written below it: a failed write is then reported when they are synced.
     folder: Folder,
-    incoming: Incoming,
+    /// `None` where nothing is written.
+    incoming: Option<Incoming>,
 }
 
 impl Store {
@@ -73,19 +80,26 @@ impl Store {
         for left in litter::find(&root)? {
             files::remove(&left)?;
         }
-        let path = root.join("VERSION");
-        match files::read_to_string(&path, VERSION_BYTES) {
-            Ok(found) if found == VERSION => {}
-            Ok(found) => {
-                let found = found.lines().next().unwrap_or_default().to_owned();
-                return Err(Error::Version { path, found });
+        match check_version(&root) {
+            Err(Error::Files(error)) if error.is_not_found() => {
+                files::write(&root.join("VERSION"), VERSION.as_bytes())?;
             }
-            Err(error) if error.is_not_found() => files::write(&path, VERSION.as_bytes())?,
-            Err(error) => return Err(error.into()),
+            checked => checked?,
         }
         let folder = Folder::open(&root)?;
-        let incoming = Incoming::open(&incoming)?;
+        let incoming = Some(Incoming::open(&incoming)?);
         Ok(Self { root, folder, incoming })
+    }
+
+    /// Opens the store at `root` to read it. Makes nothing and writes nothing, and needs no leave to.
+    ///
+    /// # Errors
+    /// [`Error::Version`] for a layout this program does not know; otherwise what the disk says.
+    pub fn open_read_only(root: &Path) -> Result<Self, Error> {
+        let root = files::canonicalize(root)?;
+        check_version(&root)?;
+        let folder = Folder::open(&root)?;
+        Ok(Self { root, folder, incoming: None })
     }
 
     /// The store's folder, absolute and without symlinks.
@@ -142,9 +156,10 @@ impl Store {
     /// Starts a blob whose digest is not known yet.
     ///
     /// # Errors
-    /// When the draft's file cannot be made.
+    /// [`Error::ReadOnly`], or when the draft's file cannot be made.
     pub fn begin(&self) -> Result<Draft, Error> {
-        let path = self.incoming.next();
+        let incoming = self.incoming.as_ref().ok_or_else(|| Error::ReadOnly { root: self.root.clone() })?;
+        let path = incoming.next();
         let file = files::create_new(&path)?;
         Ok(Draft { path, file, hasher: Hasher::default(), bytes: 0 })
     }
@@ -288,6 +303,16 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+fn check_version(root: &Path) -> Result<(), Error> {
+    let path = root.join("VERSION");
+    let found = files::read_to_string(&path, VERSION_BYTES)?;
+    if found == VERSION {
+        return Ok(());
+    }
+    let found = found.lines().next().unwrap_or_default().to_owned();
+    Err(Error::Version { path, found })
 }
 
 /// See [`Store::hold`].

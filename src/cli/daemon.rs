@@ -17,6 +17,7 @@ use crate::daemon::{Daemon, Reload, Settings};
 use crate::ops::stop::Stop;
 use crate::serve::Site;
 use crate::serve::listener::Listener;
+use crate::serve::tls::Certificates;
 use crate::web::App;
 use crate::{daemon, web};
 
@@ -42,10 +43,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let board = Arc::default();
     let app = setup::app(config, Arc::clone(&archive), Arc::clone(&board), Some(orders))?;
     let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
-    let site = Site::new(store, catalog, families, &config.server.cors)
-        .with_pages(web::owns, web::router(Arc::clone(&app)));
+    let site = Site::new(store, catalog, families, &config.server.cors).with_memory(config.server.memory);
+    let metrics = site.metrics();
+    app.count(move |registry| metrics.register(registry));
+    let site = site.with_pages(web::owns, web::router(Arc::clone(&app)));
+    let certificates = setup::certificates(config)?;
     let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
-    let reload = reload(context.sources.clone(), config.clone(), app);
+    let reload = reload(context.sources.clone(), config.clone(), app, certificates.clone());
     let daemon = Daemon { archive, board, orders: received, settings: first, reload };
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = stop::unless_asked_twice(&runtime, async {
@@ -53,8 +57,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
             access.access.listens_at(address.ip());
             serve::announce(context, address)?;
         }
-        let mut listeners =
-            sockets.into_iter().map(listen::Socket::listen).collect::<Result<Vec<Listener>>>()?;
+        let listeners = sockets.into_iter().map(|socket| socket.listen(certificates.as_ref()));
+        let mut listeners = listeners.collect::<Result<Vec<Listener>>>()?;
         // It stays until the end, and is removed then.
         let (control, _socket) = web::control::bind(&root)?;
         listeners.push(control);
@@ -103,7 +107,12 @@ fn settings(config: &Config) -> Result<Settings> {
 }
 
 /// Reads the configuration again from where it came from; `started` is the one that cannot be left.
-fn reload(sources: Sources, started: Config, app: Arc<App>) -> Reload {
+fn reload(
+    sources: Sources,
+    started: Config,
+    app: Arc<App>,
+    certificates: Option<Arc<Certificates>>,
+) -> Reload {
     Arc::new(move || {
         let config = Config::load(&sources)?;
         let fixed = [
@@ -121,6 +130,7 @@ fn reload(sources: Sources, started: Config, app: Arc<App>) -> Reload {
             ..config
         };
         let settings = settings(&config)?;
+        certificates.iter().try_for_each(|certificates| certificates.reload())?;
         app.set(setup::settings(&config)?);
         Ok(settings)
     })

@@ -61,7 +61,11 @@ pub(crate) fn of(error: &Error) -> Exit {
             || matches!(cause.downcast_ref(), Some(store::Error::Version { .. }))
             || matches!(
                 cause.downcast_ref(),
-                Some(catalog::Error::Version { .. } | catalog::Error::Url { .. })
+                Some(
+                    catalog::Error::Version { .. }
+                        | catalog::Error::Outdated { .. }
+                        | catalog::Error::Url { .. }
+                )
             )
     });
     if usage { Exit::Usage } else { Exit::Fatal }

@@ -2,11 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use listenfd::ListenFd;
 
 use crate::serve::listener::Listener;
+use crate::serve::tls::Certificates;
 
 /// A socket that listens, on no runtime yet.
 pub(super) enum Socket {
@@ -50,11 +52,14 @@ impl Socket {
         }
     }
 
-    /// The same on this runtime.
-    pub(super) fn listen(self) -> Result<Listener> {
-        Ok(match self {
-            Self::Tcp(listener) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
-            Self::Unix(listener) => Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
+    /// The same on this runtime. With certificates TLS is spoken over the network; on this machine it is not.
+    pub(super) fn listen(self, certificates: Option<&Arc<Certificates>>) -> Result<Listener> {
+        Ok(match (self, certificates) {
+            (Self::Tcp(listener), None) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            (Self::Tcp(listener), Some(certificates)) => {
+                Listener::Tls(tokio::net::TcpListener::from_std(listener)?, Arc::clone(certificates))
+            }
+            (Self::Unix(listener), _) => Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! From the configuration to what the ops need.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -16,6 +16,7 @@ use crate::ops::runs::{Board, Order};
 use crate::ops::{Archive, Reader, litter};
 use crate::origin::proxy::Families;
 use crate::rewrite::link::LinkStyle;
+use crate::serve::tls::Certificates;
 use crate::web::access::token::Token;
 use crate::web::access::{self, Access};
 use crate::web::{self, App};
@@ -51,10 +52,36 @@ pub(super) fn archive_if_any(config: &Config) -> Result<Option<Archive>> {
 
 /// The archive; its absence is the user's slip.
 pub(super) fn existing_archive(config: &Config) -> Result<Archive> {
-    let path = config.store.path.display();
-    archive_if_any(config)?.ok_or_else(|| {
-        UsageError::because(format!("there is no archive at `{path}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`"))
-    })
+    archive_if_any(config)?.ok_or_else(|| absent(&config.store.path))
+}
+
+/// The archive, to be read and nothing else; its absence is the user's slip.
+pub(super) fn archive_to_read(config: &Config) -> Result<Archive> {
+    let path = &config.store.path;
+    if !path.join("VERSION").is_file() {
+        return Err(absent(path));
+    }
+    Archive::open_read_only(path, &config.catalog.url)
+}
+
+fn absent(store: &Path) -> anyhow::Error {
+    UsageError::because(format!(
+        "there is no archive at `{}`: run in the folder where `imgkeep archive` ran, or give `--set store.path=…`",
+        store.display()
+    ))
+}
+
+/// What is shown to those who speak TLS; `None` where nobody is to.
+pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>> {
+    match (&config.server.tls_certificate, &config.server.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let certificates = Certificates::read(certificate, key);
+            Ok(Some(Arc::new(certificates.map_err(|error| UsageError::from(anyhow::Error::from(error)))?)))
+        }
+        (Some(_), None) => Err(UsageError::because("`server.tls_certificate` needs `server.tls_key`")),
+        (None, Some(_)) => Err(UsageError::because("`server.tls_key` needs `server.tls_certificate`")),
+    }
 }
 
 /// What answers are judged by, and whom to ask.

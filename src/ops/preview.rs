@@ -68,7 +68,7 @@ pub fn preview(
                 preview.images += looked.unknown.into_iter().filter(|key| asked.insert(*key)).count() as u64;
                 preview.report.diffs.extend((!looked.diff.is_empty()).then_some(looked.diff));
             }
-            Ok(Err(skip)) => preview.report.skip(path, &skip),
+            Ok(Err(skip)) => preview.report.skip(&path, &skip),
             Err(error) => failed = Some(error),
         }
         if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -1,26 +1,20 @@
 //! Whether anything moves on a connection: what a client may keep waiting, and for how long.
 //!
-//! One clock for every way to waste a connection, over HTTP/1.1 and HTTP/2 alike: a head that comes byte by byte
-//! or stops half-way, silence before or after a request, an answer that is not read.
+//! One clock for every way to waste a connection, over HTTP/1.1 and HTTP/2 alike: a handshake or a head that comes byte by
+//! byte or stops half-way, silence before or after a request, content that is not sent, an answer that is not read.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use hyper::StatusCode;
+use tokio::time::sleep;
 
-use crate::serve::listener::Stream;
+use crate::serve::metrics::{Kind, Metrics};
 
 /// How long a connection may be without a whole request, from its start or from the last answer on.
-const QUIET: Duration = Duration::from_secs(10);
-/// How long nothing at all of an answer may be taken.
+pub(super) const QUIET: Duration = Duration::from_secs(10);
+/// How long nothing at all of an answer may be taken, or sent by those who make one.
 const STALLED: Duration = Duration::from_secs(30);
 
 /// What one connection is about.
@@ -32,20 +26,31 @@ pub(super) struct Activity {
     requests: AtomicUsize,
     /// Whether there is something to send that the client does not take.
     blocked: AtomicBool,
-    ended: Notify,
+    metrics: Arc<Metrics>,
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.connected();
         let (last, requests, blocked) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        Self { start: Instant::now(), last, requests, blocked, ended: Notify::new() }
+        Self { start: Instant::now(), last, requests, blocked, metrics }
     }
 
     /// A whole request has come; it is under way until its answer is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Request {
+        let now = Instant::now();
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.note();
-        Request(Arc::clone(self))
+        self.note(now);
+        Request { activity: Arc::clone(self), start: now }
+    }
+
+    /// Whether the client takes what is sent: so many bytes now, or none.
+    pub(super) fn sent(&self, bytes: Option<usize>) {
+        self.blocked.store(bytes.is_none(), Ordering::Relaxed);
+        if let Some(bytes @ 1..) = bytes {
+            self.note(Instant::now());
+            self.metrics.sent(bytes);
+        }
     }
 
     /// Ends when the connection has been idle or stuck for too long.
@@ -55,126 +60,51 @@ impl Activity {
             let busy = self.requests.load(Ordering::Relaxed) > 0 || self.blocked.load(Ordering::Relaxed);
             let patience = if busy { STALLED } else { QUIET };
             let due = self.start + Duration::from_millis(self.last.load(Ordering::Relaxed)) + patience;
-            if due <= Instant::now() {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return;
             }
-            tokio::select! {
-                () = sleep_until(due) => {},
-                () = self.ended.notified() => {},
-            }
+            // Nobody tells of a request that ends meanwhile; what is idle from then on is not due before this is over.
+            sleep(left.min(QUIET)).await;
         }
     }
 
-    fn note(&self) {
-        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(elapsed, Ordering::Relaxed);
+    fn note(&self, now: Instant) {
+        let elapsed = now.duration_since(self.start).as_millis();
+        self.last.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.metrics.disconnected();
     }
 }
 
 /// A request that is under way.
 #[derive(Debug)]
-pub(super) struct Request(Arc<Activity>);
+pub(super) struct Request {
+    activity: Arc<Activity>,
+    start: Instant,
+}
+
+impl Request {
+    /// When it had come whole.
+    pub(super) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// What it is answered with.
+    pub(super) fn answered(&self, kind: Kind, status: StatusCode) {
+        self.activity.metrics.answered(kind, status);
+    }
+}
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.0.note();
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
-        self.0.ended.notify_one();
-    }
-}
-
-/// The body of an answer; its request ends with it.
-#[derive(Debug)]
-pub(super) struct Answer {
-    body: Body,
-    _request: Request,
-}
-
-impl Answer {
-    pub(super) fn new(body: Body, request: Request) -> Self {
-        Self { body, _request: request }
-    }
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // What is read is not sent yet, so it does not count.
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A socket that notes what it sends. What it receives does not count: a byte now and then is no request.
-pub(super) struct Watched {
-    stream: Box<dyn Stream>,
-    activity: Arc<Activity>,
-}
-
-impl Watched {
-    pub(super) fn new(stream: Box<dyn Stream>, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.activity.blocked.store(written.is_pending(), Ordering::Relaxed);
-        if matches!(written, Poll::Ready(Ok(1..))) {
-            self.activity.note();
-        }
-        written
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.noted(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.noted(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let now = Instant::now();
+        self.activity.note(now);
+        self.activity.requests.fetch_sub(1, Ordering::Relaxed);
+        self.activity.metrics.took(now.duration_since(self.start));
     }
 }

@@ -1,90 +1,189 @@
-//! The bytes of a blob on their way out, a chunk at a time: memory does not grow with the file.
+//! The content of an answer on its way out. Memory does not grow with the file: its bytes go from the file into the
+//! socket, or where that cannot be, a chunk at a time.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::serve::outbox::{LONGEST, Outbox, Piece};
+
 /// How much is read at a time, in bytes.
-const CHUNK: u64 = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 
-/// The bytes of `file` in `range`. Reads the first chunk, so it blocks; a small range is whole with it, and the file
-/// closed.
-///
-/// # Errors
-/// When the first chunk cannot be read, or the file ends before `range` does.
-pub(super) fn of(file: File, mut range: Range<u64>) -> io::Result<Body> {
-    let first = read(&file, &range)?;
-    range.start += first.len() as u64;
-    if range.is_empty() {
-        return Ok(Body::from(first));
+/// What follows the head of an answer.
+#[derive(Debug)]
+pub(super) enum Body {
+    Bytes(Bytes),
+    Sent(Sent),
+    Read(ReadFile),
+    /// From whoever has the pages.
+    Page(axum::body::Body),
+}
+
+impl Body {
+    pub(super) fn empty() -> Self {
+        Self::Bytes(Bytes::new())
     }
-    Ok(Body::new(Streamed { file: Arc::new(file), left: range, first: Some(first), reading: None }))
-}
 
-/// A chunk from the start of `range`.
-fn read(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
-    let length = range.end.saturating_sub(range.start).min(CHUNK);
-    let mut bytes = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?];
-    file.read_exact_at(&mut bytes, range.start)?;
-    Ok(bytes.into())
-}
-
-struct Streamed {
-    file: Arc<File>,
-    /// What is still to be sent behind `first`.
-    left: Range<u64>,
-    first: Option<Bytes>,
-    /// The start of `left`, while it is read.
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
-}
-
-impl Streamed {
-    fn start(&self) -> JoinHandle<io::Result<Bytes>> {
-        let (file, left) = (Arc::clone(&self.file), self.left.clone());
-        spawn_blocking(move || read(&file, &left))
+    /// The bytes of `file` in `range`, by way of `outbox` if there is one.
+    pub(super) fn of_file(file: Arc<File>, range: Range<u64>, outbox: Option<&Arc<Outbox>>) -> Self {
+        match outbox {
+            Some(outbox) => Self::Sent(Sent { file, left: range, outbox: Arc::clone(outbox), warming: None }),
+            None => Self::Read(ReadFile { file, left: range, reading: None }),
+        }
     }
 }
 
-impl HttpBody for Streamed {
-    type Data = Bytes;
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::Bytes(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+type Polled = Poll<Option<io::Result<Frame<Piece>>>>;
+
+impl HttpBody for Body {
+    type Data = Piece;
     type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+        match &mut *self {
+            Self::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(Piece::Bytes(std::mem::take(bytes)))))),
+            Self::Sent(sent) => sent.poll(context),
+            Self::Read(read) => read.poll(context),
+            Self::Page(page) => Pin::new(page).poll_frame(context).map(|frame| {
+                frame.map(|frame| frame.map(|frame| frame.map_data(Piece::Bytes)).map_err(io::Error::other))
+            }),
         }
-        if self.left.is_empty() {
-            return Poll::Ready(None);
-        }
-        let mut reading = self.reading.take().unwrap_or_else(|| self.start());
-        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
-            self.reading = Some(reading);
-            return Poll::Pending;
-        };
-        let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
-        Poll::Ready(Some(read.map(|bytes| {
-            self.left.start += bytes.len() as u64;
-            Frame::data(bytes)
-        })))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.left.is_empty()
+        match self {
+            Self::Bytes(bytes) => bytes.is_empty(),
+            Self::Sent(sent) => sent.left.is_empty(),
+            Self::Read(read) => read.left.is_empty(),
+            Self::Page(page) => page.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, Bytes::len) as u64;
-        SizeHint::with_exact(first + (self.left.end - self.left.start))
+        match self {
+            Self::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Sent(Sent { left, .. }) | Self::Read(ReadFile { left, .. }) => {
+                SizeHint::with_exact(left.end - left.start)
+            }
+            Self::Page(page) => page.size_hint(),
+        }
     }
+}
+
+/// A file that the socket sends.
+#[derive(Debug)]
+pub(super) struct Sent {
+    file: Arc<File>,
+    left: Range<u64>,
+    outbox: Arc<Outbox>,
+    /// While the next piece comes from the disk.
+    warming: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Sent {
+    fn poll(&mut self, context: &mut Context<'_>) -> Polled {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let end = self.left.end.min(self.left.start + LONGEST as u64);
+        if self.warming.is_none() && !is_warm(&self.file, end) {
+            // A disk that takes its time would keep everybody waiting.
+            let (file, piece) = (Arc::clone(&self.file), self.left.start..end);
+            self.warming = Some(spawn_blocking(move || warm(&file, piece)));
+        }
+        if let Some(warming) = &mut self.warming {
+            let warmed = ready!(Pin::new(warming).poll(context));
+            self.warming = None;
+            if let Err(error) = warmed.unwrap_or_else(|error| Err(io::Error::other(error))) {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        let piece = self.outbox.put(&self.file, &self.left);
+        self.left.start = end;
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+}
+
+/// Whether the byte before `end` is in memory, and so most likely those before it.
+fn is_warm(file: &File, end: u64) -> bool {
+    let mut byte = [0];
+    let read = preadv2(file, &mut [IoSliceMut::new(&mut byte)], end - 1, ReadWriteFlags::NOWAIT);
+    !matches!(read, Err(Errno::AGAIN | Errno::NOTSUP))
+}
+
+/// Has the system read `range` into memory.
+fn warm(file: &File, mut range: Range<u64>) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    while !range.is_empty() {
+        let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK).min(CHUNK);
+        file.read_exact_at(&mut buffer[..length], range.start)?;
+        range.start += length as u64;
+    }
+    Ok(())
+}
+
+/// A file that is read: for a connection that has to look at every byte.
+#[derive(Debug)]
+pub(super) struct ReadFile {
+    file: Arc<File>,
+    left: Range<u64>,
+    /// While the start of `left` is read.
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl ReadFile {
+    fn poll(&mut self, context: &mut Context<'_>) -> Polled {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let (file, start) = (&self.file, self.left.start);
+        let length = usize::try_from(self.left.end - start).unwrap_or(CHUNK).min(CHUNK);
+        let reading = self.reading.get_or_insert_with(|| {
+            let file = Arc::clone(file);
+            spawn_blocking(move || read(&file, start, length))
+        });
+        let bytes = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        let bytes = bytes.unwrap_or_else(|error| Err(io::Error::other(error)));
+        Poll::Ready(Some(bytes.map(|bytes| {
+            self.left.start += bytes.len() as u64;
+            Frame::data(Piece::Bytes(bytes))
+        })))
+    }
+}
+
+/// So many bytes of `file` from `start` on.
+///
+/// # Errors
+/// What the disk says; that the file is shorter.
+pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Bytes> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let next = start + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), next) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // The allocator may have given more than was asked for.
+    bytes.truncate(length);
+    Ok(bytes.into())
 }

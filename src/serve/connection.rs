@@ -2,21 +2,26 @@
 //! section 3.3).
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::serve::activity::{Activity, Answer, Watched};
-use crate::serve::listener::{Peer, Stream};
+use crate::serve::activity::Activity;
+use crate::serve::listener::Peer;
+use crate::serve::metrics::Kind;
+use crate::serve::outbox::Outbox;
+use crate::serve::stream::Stream;
+use crate::serve::tls::Certificates;
+use crate::serve::wire::{Answer, Wire};
 use crate::serve::{Site, route};
 
 /// The longest head of an HTTP/1.1 request, in bytes: wrapper URLs may be long.
@@ -29,29 +34,68 @@ const HEADER_LIST_BYTES: u32 = 64 * 1024;
 const STREAMS: u32 = 100;
 /// What waits to be sent on one of them, in bytes.
 const STREAM_BYTES: usize = 64 * 1024;
+/// Requests that a client took back before they were looked at; with more it is given up (CVE-2023-44487).
+const RESETS: usize = 20;
+/// Requests that were against the rules; with more it is given up.
+const ERRORS: usize = 100;
 /// How long a client that has been waited for long enough has to take leave.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Answers requests until the client has no more of them, keeps the connection waiting, or `stopping` says so.
 pub(super) async fn serve(
-    stream: Box<dyn Stream>,
+    stream: Stream,
+    certificates: Option<Arc<Certificates>>,
     peer: Peer,
     site: Arc<Site>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let activity = Arc::new(Activity::new());
-    let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        let (site, under_way) = (Arc::clone(&site), activity.begin());
+    let activity = Arc::new(Activity::new(site.metrics()));
+    let shaken = async {
+        match (stream, certificates) {
+            (Stream::Tcp(stream), Some(certificates)) => {
+                let stream = certificates.acceptor().accept(stream).await?;
+                Ok(Stream::Tls(Box::new(stream)))
+            }
+            (stream, _) => Ok(stream),
+        }
+    };
+    let stream = tokio::select! {
+        shaken = shaken => match shaken {
+            Ok(stream) => stream,
+            Err(error) => return log(Err(io::Error::into(error))),
+        },
+        () = activity.ceased() => return,
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    let outbox = Arc::new(Outbox::default());
+    let sends_files = stream.sends_files();
+    let socket = TokioIo::new(Wire::new(stream, Arc::clone(&activity), Arc::clone(&outbox)));
+    let clock = Arc::clone(&activity);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let under_way = clock.begin();
+        // HTTP/2 has frames around what it sends.
+        let is_plain = sends_files && request.version() < Version::HTTP_2;
+        let outbox = is_plain.then_some(&outbox);
+        let found = match route::at_once(&site, &request, outbox, under_way.start()) {
+            Some(response) => Ok(response),
+            None => {
+                request.extensions_mut().insert(peer);
+                Err(Box::pin(route::answer(Arc::clone(&site), request, outbox.cloned())))
+            }
+        };
         async move {
-            let response = route::answer(site, request).await;
-            Ok::<_, Infallible>(response.map(|body: Body| Answer::new(body, under_way)))
+            let (kind, response) = match found {
+                Ok(response) => (Kind::Image, response),
+                Err(found) => found.await,
+            };
+            under_way.answered(kind, response.status());
+            Ok::<_, Infallible>(response.map(|body| Answer::new(body, under_way)))
         }
     });
     let protocols = protocols();
-    let socket = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(protocols.serve_connection(socket, service));
     let has_ceased = tokio::select! {
+        biased;
         ended = connection.as_mut() => return log(ended),
         () = activity.ceased() => true,
         // The sender lives as long as connections do.
@@ -69,13 +113,16 @@ pub(super) async fn serve(
 
 fn protocols() -> auto::Builder<TokioExecutor> {
     let mut protocols = auto::Builder::new(TokioExecutor::new());
-    protocols.http1().timer(TokioTimer::new()).max_headers(HEAD_FIELDS).max_buf_size(HEAD_BYTES);
+    // Time is measured by `Activity`; a clock of hyper's own would be wound up for each head.
+    protocols.http1().header_read_timeout(None).max_headers(HEAD_FIELDS).max_buf_size(HEAD_BYTES);
     protocols
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_send_buf_size(STREAM_BYTES)
-        .max_header_list_size(HEADER_LIST_BYTES);
+        .max_header_list_size(HEADER_LIST_BYTES)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(ERRORS);
     protocols
 }
 

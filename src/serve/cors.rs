@@ -1,13 +1,12 @@
 //! Whose scripts may read what is served (Fetch Standard, section 3.3). An `<img>` needs no leave.
 
-use axum::body::Body;
-use axum::response::Response;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HeaderValue, ORIGIN, VARY,
 };
-use hyper::{HeaderMap, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 
+use crate::serve::body::Body;
 use crate::serve::route::METHODS;
 
 /// What a script may send besides what any may.
@@ -43,7 +42,7 @@ impl Cors {
     }
 
     /// Answers OPTIONS, by which a browser asks whether a script may ask.
-    pub(super) fn preflight(&self, asked: &HeaderMap) -> Response {
+    pub(super) fn preflight(&self, asked: &HeaderMap) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();

@@ -2,15 +2,20 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+
+use crate::serve::stream::Stream;
+use crate::serve::tls::Certificates;
 
 /// A socket that is bound and listens.
 #[derive(Debug)]
 pub enum Listener {
     /// On an address.
     Tcp(TcpListener),
+    /// On an address, for those who speak TLS.
+    Tls(TcpListener, Arc<Certificates>),
     /// On a file of this machine.
     Unix(UnixListener),
 }
@@ -24,30 +29,33 @@ pub enum Peer {
     User(u32),
 }
 
-/// What a connection is read from and written to.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 impl Listener {
     /// The next connection.
     ///
     /// # Errors
     /// What the system says, most likely that there are too many.
-    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener) | Self::Tls(listener, _) => {
                 let (stream, address) = listener.accept().await?;
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection sends its packets late");
                 }
-                Ok((Box::new(stream), Peer::Address(address.ip().to_canonical())))
+                Ok((Stream::Tcp(stream), Peer::Address(address.ip().to_canonical())))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let user = stream.peer_cred()?.uid();
-                Ok((Box::new(stream), Peer::User(user)))
+                Ok((Stream::Unix(stream), Peer::User(user)))
             }
+        }
+    }
+
+    /// What its connections have to show, if they speak TLS.
+    pub(super) fn certificates(&self) -> Option<Arc<Certificates>> {
+        match self {
+            Self::Tls(_, certificates) => Some(Arc::clone(certificates)),
+            Self::Tcp(_) | Self::Unix(_) => None,
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use hyper::header::{
+    HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
 
 /// The last second that an HTTP date can name.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -12,7 +14,7 @@ const LAST_SECOND: u64 = 253_402_300_799;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Validators {
     /// A strong entity tag, in its quotes.
-    pub(super) etag: String,
+    pub(super) etag: HeaderValue,
     /// When the blob was kept: seconds since 1970.
     pub(super) modified: u64,
 }
@@ -53,8 +55,7 @@ impl Validators {
         match (fields.next(), fields.next()) {
             (None, _) => true,
             (Some(field), None) => {
-                field.as_bytes() == self.etag.as_bytes()
-                    || date(headers, &IF_RANGE).is_some_and(|date| self.modified == date)
+                field == self.etag || date(headers, &IF_RANGE).is_some_and(|date| self.modified == date)
             }
             (Some(_), Some(_)) => false,
         }
@@ -64,7 +65,7 @@ impl Validators {
     fn is_among(&self, headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> bool {
         headers.get_all(name).iter().any(|field| {
             let field = field.as_bytes().trim_ascii();
-            field == b"*" || Tags(field).any(|tag| tag.is(&self.etag, comparison))
+            field == b"*" || Tags(field).any(|tag| tag.is(self.etag.as_bytes(), comparison))
         })
     }
 }
@@ -96,8 +97,8 @@ struct Tag<'a> {
 }
 
 impl Tag<'_> {
-    fn is(&self, etag: &str, comparison: Comparison) -> bool {
-        self.opaque == etag.as_bytes() && (comparison == Comparison::Weak || !self.is_weak)
+    fn is(&self, etag: &[u8], comparison: Comparison) -> bool {
+        self.opaque == etag && (comparison == Comparison::Weak || !self.is_weak)
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
     const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
     fn validators() -> Validators {
-        Validators { etag: "\"abc\"".to_owned(), modified: 784_111_777 }
+        Validators { etag: HeaderValue::from_static("\"abc\""), modified: 784_111_777 }
     }
 
     fn headers(fields: &[(HeaderName, &str)]) -> HeaderMap {

@@ -4,17 +4,20 @@
 //! leads to this machine, the request is that URL again, and is unwrapped as it would be in the document. Whatever
 //! its host is, `/?<URL>`, `/?url=<URL>` and `/<URL>` are understood.
 
-use axum::response::Response;
-use hyper::Uri;
+use std::sync::Arc;
+
 use hyper::header::{HOST, HeaderName, HeaderValue, LINK};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
+use hyper::{Response, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::catalog::OriginKey;
 use crate::catalog::row::Snapshot;
 use crate::origin::OriginUrl;
 use crate::origin::proxy::Families;
+use crate::serve::body::Body;
+use crate::serve::outbox::Outbox;
 use crate::serve::precondition::http_date;
 use crate::serve::{Error, Site, image};
 
@@ -27,11 +30,16 @@ pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 ///
 /// # Errors
 /// When the store or the catalog cannot be read.
-pub(super) fn answer(site: &Site, head: &Parts) -> Result<Option<Response>, Error> {
+pub(super) fn answer(
+    site: &Site,
+    head: &Parts,
+    outbox: Option<&Arc<Outbox>>,
+) -> Result<Option<Response<Body>>, Error> {
     for origin in origins(&site.families, head) {
         let Some(copy) = site.catalog.newest(OriginKey::of(&origin))? else { continue };
         let Some(blob) = copy.blob() else { continue };
-        if let Some(mut response) = image::answer(&site.store, blob, head, image::FOR_AN_HOUR)? {
+        if let Some(loaded) = site.memory.load(&site.store, blob)? {
+            let mut response = image::answer(blob, &loaded, head.into(), image::FOR_AN_HOUR, outbox);
             describe(&copy, &mut response);
             return Ok(Some(response));
         }
@@ -40,7 +48,7 @@ pub(super) fn answer(site: &Site, head: &Parts) -> Result<Option<Response>, Erro
     Ok(None)
 }
 
-fn describe(copy: &Snapshot, response: &mut Response) {
+fn describe(copy: &Snapshot, response: &mut Response<Body>) {
     let headers = response.headers_mut();
     let taken = u64::try_from(copy.taken / 1000).unwrap_or(0);
     let fields = [

@@ -9,7 +9,7 @@ use axum::Router;
 
 use crate::web::App;
 
-mod assets;
+pub(super) mod assets;
 mod document;
 mod documents;
 mod failures;

@@ -1,6 +1,8 @@
 //! Whole-program tests against an origin on loopback; no test touches the network.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod archive;
 #[cfg(test)]
 mod bad_input;
@@ -24,6 +26,8 @@ mod feeds;
 mod front_door;
 #[cfg(test)]
 mod gc;
+#[cfg(test)]
+mod hand_over;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]

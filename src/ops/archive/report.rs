@@ -93,8 +93,15 @@ pub struct DocumentFailure {
 }
 
 impl DocumentFailure {
+    /// The reason may name the document by its absolute path, which is then called as the document was.
     pub(super) fn new(document: &Path, why: impl Into<String>) -> Self {
-        Self { document: document.to_owned(), why: why.into() }
+        let mut why = why.into();
+        if document.is_relative()
+            && let Ok(absolute) = std::path::absolute(document)
+        {
+            why = why.replace(&*absolute.to_string_lossy(), &document.to_string_lossy());
+        }
+        Self { document: document.to_owned(), why }
     }
 }
 
@@ -152,7 +159,7 @@ impl Report {
     pub fn skip_all(&mut self, skipped: Vec<(PathBuf, Skip)>) {
         for (document, skip) in skipped {
             self.scanned += u64::from(skip.is_failure());
-            self.skip(document, &skip);
+            self.skip(&document, &skip);
         }
     }
 
@@ -199,9 +206,9 @@ impl Report {
         index
     }
 
-    pub(crate) fn skip(&mut self, document: PathBuf, skip: &Skip) {
+    pub(crate) fn skip(&mut self, document: &Path, skip: &Skip) {
         if skip.is_failure() {
-            self.documents_failed.push(DocumentFailure { document, why: skip.to_string() });
+            self.refuse(DocumentFailure::new(document, skip.to_string()));
         } else {
             tracing::info!(document = %document.display(), why = %skip, "left alone");
         }

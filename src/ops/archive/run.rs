@@ -99,7 +99,7 @@ impl Loop {
             tokio::select! {
                 read = reading.recv(), if room && !all_read => match read {
                     Some(Reading::Document(read)) => self.admit(*read)?,
-                    Some(Reading::Skipped(path, skip)) => self.report.skip(path, &skip),
+                    Some(Reading::Skipped(path, skip)) => self.report.skip(&path, &skip),
                     None => all_read = true,
                 },
                 Some(fate) = self.climb.next() => self.take(fate?)?,
@@ -316,7 +316,7 @@ impl Loop {
             self.report.not_found(&counts, kept);
             match read.await.context("the reading thread stopped")? {
                 Reading::Document(read) => self.admit(*read)?,
-                Reading::Skipped(path, skip) => self.report.skip(path, &skip),
+                Reading::Skipped(path, skip) => self.report.skip(&path, &skip),
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -12,12 +13,16 @@ use serde::Deserialize;
 
 use crate::web::App;
 use crate::web::access::Visitor;
+use crate::web::gallery::assets::Assets;
 
 /// The longest form, in bytes.
 const FORM_BYTES: usize = 16 << 10;
 /// What the page may load: the gallery's style, and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; \
                       base-uri 'none'";
+
+/// Said where there is no token.
+const NO_TOKEN: &str = "There is no token here to sign in with: this server only shows.";
 
 #[derive(Deserialize)]
 struct Shown {
@@ -32,7 +37,7 @@ pub(in crate::web) fn routes() -> Router<Arc<App>> {
 async fn show(State(app): State<Arc<App>>, Extension(visitor): Extension<Visitor>) -> Response {
     match (&app.access.token, visitor.is_signed_in) {
         (None, _) => page(StatusCode::NOT_FOUND, NO_TOKEN),
-        (Some(_), true) => document(StatusCode::OK, SIGNED_IN, ""),
+        (Some(_), true) => document(StatusCode::OK, "", true),
         (Some(_), false) => page(StatusCode::OK, ""),
     }
 }
@@ -69,50 +74,27 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
     response
 }
 
-/// The form, and a line above it.
-pub(super) fn page(status: StatusCode, line: &'static str) -> Response {
-    document(status, if line == NO_TOKEN { "" } else { FORM }, line)
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page {
+    assets: &'static Assets,
+    /// What went wrong, if anything.
+    line: &'static str,
+    has_token: bool,
+    is_signed_in: bool,
 }
 
-fn document(status: StatusCode, main: &str, line: &str) -> Response {
-    let line = if line.is_empty() { String::new() } else { format!("<p role=\"alert\">{line}</p>\n") };
-    let body = format!("{HEAD}{line}{main}{FOOT}");
+/// The form, and a line above it.
+pub(super) fn page(status: StatusCode, line: &'static str) -> Response {
+    document(status, line, false)
+}
+
+fn document(status: StatusCode, line: &'static str, is_signed_in: bool) -> Response {
+    let page = Page { assets: Assets::get(), line, has_token: line != NO_TOKEN, is_signed_in };
+    let Ok(body) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let mut response = (status, body).into_response();
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }
-
-const NO_TOKEN: &str = "There is no token here to sign in with: this server only shows.";
-
-const HEAD: &str = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<title>Sign in – imgkeep</title>
-<link rel="stylesheet" href="/assets/style.css">
-</head>
-<body>
-<header><a href="/">imgkeep</a></header>
-<main class="sign-in">
-<h1>Sign in</h1>
-"#;
-
-const FORM: &str = r#"<form method="post" action="/sign-in">
-<label for="token">Token</label>
-<input id="token" name="token" type="password" required autocomplete="current-password" autofocus>
-<button type="submit">Sign in</button>
-</form>
-<p>Whoever is signed in may order changes. The token is in the file <code>token</code> of the store, or where
-<code>server.token_file</code> says.</p>
-"#;
-
-const SIGNED_IN: &str = r#"<p>You are signed in.</p>
-<form method="post" action="/sign-out"><button type="submit">Sign out</button></form>
-"#;
-
-const FOOT: &str = "</main>\n</body>\n</html>\n";

@@ -19,19 +19,19 @@ pub(super) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// A file that is part of the program.
 #[derive(Debug)]
-pub(super) struct Asset {
+pub(in crate::web) struct Asset {
     /// `/assets/<name>-<digest>.<ext>`
-    pub(super) path: String,
+    pub(in crate::web) path: String,
     text: &'static str,
     media_type: &'static str,
 }
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Assets {
-    pub(super) style: Asset,
-    pub(super) script: Asset,
-    pub(super) icon: Asset,
+pub(in crate::web) struct Assets {
+    pub(in crate::web) style: Asset,
+    pub(in crate::web) script: Asset,
+    pub(in crate::web) icon: Asset,
 }
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
@@ -41,7 +41,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
 });
 
 impl Assets {
-    pub(super) fn get() -> &'static Self {
+    pub(in crate::web) fn get() -> &'static Self {
         &ASSETS
     }
 

@@ -1,0 +1,168 @@
+//! Blobs that need not be looked for: the bytes of small ones, and larger ones open.
+//!
+//! A blob never changes, but it may be removed, and one that is damaged may be replaced. So what is held is believed for
+//! [`LOOK_AGAIN`], and then its file is looked at again: removed blobs are served for so long at most. A file that
+//! nobody asks for is closed after [`IDLE`], so that removed ones take no room on the disk.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use tokio::time::sleep;
+
+use crate::blob::BlobName;
+use crate::files::{self, stat::Stat};
+use crate::serve::precondition::Validators;
+use crate::serve::{body, image};
+use crate::store::{self, Store};
+
+/// How long a blob is believed to be there, in milliseconds.
+const LOOK_AGAIN: u64 = 5_000;
+/// How long a file may stay open that nobody asks for, in milliseconds.
+const IDLE: u64 = 30_000;
+/// The largest blob whose bytes are held; they are sent with the head in one piece.
+const SMALL: u64 = 64 * 1024;
+/// What a blob takes besides its bytes, about: its head, its name twice, and what the allocator adds.
+const OVERHEAD: u64 = 3 * 1024;
+/// A typical small blob, with its overhead. How many there are is only a guess by which tables are made.
+const TYPICAL: u64 = 16 * 1024;
+
+/// A blob that is at hand.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) content: Content,
+    pub(super) size: u64,
+    pub(super) validators: Validators,
+    /// Of an answer with all of it.
+    pub(super) head: HeaderMap,
+    file: Identity,
+    /// When it was last seen in the store: milliseconds after the start of the memory.
+    seen: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) enum Content {
+    Held(Bytes),
+    Open(Arc<File>),
+}
+
+/// Which file it was read from: a damaged one is replaced by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    id: (u64, u64),
+    mtime_ns: i64,
+    size: u64,
+}
+
+impl Identity {
+    fn of(stat: &Stat) -> Self {
+        Self { id: stat.id(), mtime_ns: stat.mtime_ns, size: stat.size }
+    }
+}
+
+/// What is held. One for each site.
+#[derive(Debug)]
+pub(super) struct Memory {
+    start: Instant,
+    held: Cache<BlobName, Arc<Loaded>, Weight>,
+    open: Cache<BlobName, Arc<Loaded>>,
+    /// Whether somebody looks after the open ones.
+    is_swept: AtomicBool,
+}
+
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl Weighter<BlobName, Arc<Loaded>> for Weight {
+    fn weight(&self, _: &BlobName, loaded: &Arc<Loaded>) -> u64 {
+        loaded.size + OVERHEAD
+    }
+}
+
+impl Memory {
+    /// Holds so many bytes, and keeps so many files open.
+    pub(super) fn new(bytes: u64, files: usize) -> Self {
+        let items = usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX);
+        // One shard: several would each have their part of the bytes, and lose blobs while others have room.
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(items)
+            .weight_capacity(bytes)
+            .build()
+            .expect("both capacities are set");
+        let (hash, life) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self {
+            start: Instant::now(),
+            held: Cache::with_options(options, Weight, hash, life),
+            open: Cache::new(files),
+            is_swept: AtomicBool::new(false),
+        }
+    }
+
+    /// A blob that is at hand and was seen in the store not long ago. Never blocks.
+    pub(super) fn get(&self, blob: BlobName, now: Instant) -> Option<Arc<Loaded>> {
+        let loaded = self.held.get(&blob).or_else(|| self.open.get(&blob))?;
+        let seen = loaded.seen.load(Ordering::Relaxed);
+        (self.milliseconds(now) < seen.saturating_add(LOOK_AGAIN)).then_some(loaded)
+    }
+
+    /// Looks for a blob in the store; `None` if it is not there. Blocks.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub(super) fn load(&self, store: &Store, blob: BlobName) -> Result<Option<Arc<Loaded>>, store::Error> {
+        let now = self.milliseconds(Instant::now());
+        let Some((file, stat)) = store.open_blob(blob)? else {
+            self.held.remove(&blob);
+            self.open.remove(&blob);
+            return Ok(None);
+        };
+        let known = self.held.get(&blob).or_else(|| self.open.get(&blob));
+        if let Some(loaded) = known.filter(|loaded| loaded.file == Identity::of(&stat)) {
+            loaded.seen.store(now, Ordering::Relaxed);
+            return Ok(Some(loaded));
+        }
+        let size = stat.size;
+        let content = match usize::try_from(size) {
+            Ok(length) if size <= SMALL => {
+                let bytes = body::read(&file, 0, length);
+                Content::Held(bytes.map_err(files::Error::io(&store.path(blob), "read"))?)
+            }
+            _ => Content::Open(Arc::new(file)),
+        };
+        let validators = image::validators(blob, &stat);
+        let head = image::head(blob, &validators, size);
+        let (file, seen) = (Identity::of(&stat), AtomicU64::new(now));
+        let loaded = Arc::new(Loaded { content, size, validators, head, file, seen });
+        match loaded.content {
+            Content::Held(_) => self.held.insert(blob, Arc::clone(&loaded)),
+            Content::Open(_) => self.open.insert(blob, Arc::clone(&loaded)),
+        }
+        Ok(Some(loaded))
+    }
+
+    /// Closes files that are not asked for, as long as there are any. The caller sees to it that this is called again when there are.
+    pub(super) async fn sweep(self: Arc<Self>) {
+        while !self.open.is_empty() {
+            sleep(Duration::from_millis(IDLE)).await;
+            let now = self.milliseconds(Instant::now());
+            let oldest = now.saturating_sub(IDLE);
+            self.open.retain(|_, loaded| loaded.seen.load(Ordering::Relaxed) >= oldest);
+        }
+        self.is_swept.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether files are open and nobody looks after them; who is told so does.
+    pub(super) fn needs_sweeping(&self) -> bool {
+        !self.open.is_empty() && !self.is_swept.swap(true, Ordering::Relaxed)
+    }
+
+    fn milliseconds(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
+    }
+}
