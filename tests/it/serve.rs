@@ -1,6 +1,6 @@
 //! `imgkeep serve`, asked over raw sockets, so that nothing on the way mends a request.
 
-mod client;
+pub(crate) mod client;
 mod flood;
 mod handed;
 mod limits;
