@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 use crate::blob::BlobName;
 use crate::catalog::journal::{Journal, LineRef};
@@ -26,9 +26,11 @@ use crate::files;
 use crate::media::MediaType;
 use crate::origin::OriginUrl;
 
+pub mod chores;
 mod copies;
 mod edits;
 pub mod gallery;
+pub mod garbage;
 pub mod journal;
 pub mod memory;
 mod migrate;
@@ -96,6 +98,21 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it failed for want of room on the disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            Self::Url { .. }
+            | Self::Version { .. }
+            | Self::Outdated { .. }
+            | Self::Files(_)
+            | Self::Damaged { .. } => false,
+        }
+    }
+}
+
 /// One database; two connections, so that a reader never waits for a writer.
 #[derive(Debug)]
 pub struct Catalog {
@@ -130,7 +147,28 @@ impl Deref for Reading {
 #[derive(Debug, Default)]
 pub struct KnownDocuments(HashMap<u64, Seen>);
 
+/// What [`KnownDocuments::add`] reads.
+const SIGHT: &str = "path, stat, plan, found, proxied, archived, failed, skipped";
+
 impl KnownDocuments {
+    fn add(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+        // A document whose rewrite is not confirmed has no state: it must be read.
+        let Ok(stat) = row.get_ref(1)?.as_blob()?.try_into() else { return Ok(()) };
+        let seen = Seen {
+            stat,
+            plan: row.get(2)?,
+            counts: Counts {
+                found: row.get(3)?,
+                proxied: row.get(4)?,
+                archived: row.get(5)?,
+                failed: row.get(6)?,
+                skipped: row.get(7)?,
+            },
+        };
+        self.0.insert(path_hash(row.get_ref(0)?.as_blob()?), seen);
+        Ok(())
+    }
+
     /// The document at `path`, if it is as it was when it was last seen.
     #[must_use]
     pub fn unchanged(&self, path: &[u8], stat: [u8; 32]) -> Option<&Seen> {
@@ -146,7 +184,7 @@ fn path_hash(path: &[u8]) -> u64 {
 
 /// The first 16 bytes of the SHA-256 of an origin URL: what the catalog finds it by. http and https are one
 /// where neither names a port: one server has one image at one path, however it is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OriginKey([u8; 16]);
 
 impl Run {
@@ -174,6 +212,12 @@ impl OriginKey {
     #[must_use]
     pub fn of(origin: &OriginUrl) -> Self {
         Self::of_text(origin.as_str())
+    }
+
+    /// The key of an origin as the catalog has it.
+    #[must_use]
+    pub fn of_url(origin: &str) -> Self {
+        Self::of_text(origin)
     }
 
     /// It as bytes.
@@ -376,25 +420,31 @@ impl Catalog {
             let count: i64 = reader.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
             let mut documents = KnownDocuments::default();
             documents.0.reserve(usize::try_from(count).unwrap_or(0));
-            let mut query = reader.prepare(
-                "SELECT path, stat, plan, found, proxied, archived, failed, skipped FROM documents",
-            )?;
+            let mut query = reader.prepare(&format!("SELECT {SIGHT} FROM documents"))?;
             let mut rows = query.query([])?;
             while let Some(row) = rows.next()? {
-                // A document whose rewrite is not confirmed has no state: it must be read.
-                let Ok(stat) = row.get_ref(1)?.as_blob()?.try_into() else { continue };
-                let seen = Seen {
-                    stat,
-                    plan: row.get(2)?,
-                    counts: Counts {
-                        found: row.get(3)?,
-                        proxied: row.get(4)?,
-                        archived: row.get(5)?,
-                        failed: row.get(6)?,
-                        skipped: row.get(7)?,
-                    },
-                };
-                documents.0.insert(path_hash(row.get_ref(0)?.as_blob()?), seen);
+                documents.add(row)?;
+            }
+            Ok(documents)
+        };
+        collect().map_err(|source| self.sqlite(source))
+    }
+
+    /// The last sight of these documents.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn documents_at(&self, paths: &[Vec<u8>]) -> Result<KnownDocuments, Error> {
+        let reader = self.reader();
+        let collect = || -> rusqlite::Result<KnownDocuments> {
+            let mut documents = KnownDocuments::default();
+            let mut query =
+                reader.prepare_cached(&format!("SELECT {SIGHT} FROM documents WHERE path = ?1"))?;
+            for path in paths {
+                let mut rows = query.query([path])?;
+                while let Some(row) = rows.next()? {
+                    documents.add(row)?;
+                }
             }
             Ok(documents)
         };

@@ -2,14 +2,12 @@
 //!
 //! Only here is anything printed: results on stdout, progress and logs on stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::exit::Exit;
 use crate::config::Config;
@@ -20,7 +18,9 @@ mod daemon;
 mod demo;
 mod exit;
 mod explain;
+mod gc;
 mod listen;
+mod log;
 mod print;
 mod progress;
 mod relink;
@@ -108,6 +108,8 @@ enum Command {
     Relink(Of<relink::Arguments>),
     /// Re-read every kept image and check every archived document.
     Verify(Of<verify::Arguments>),
+    /// Remove images that no document refers to any more, after a time of grace.
+    Gc(Of<gc::Arguments>),
     /// Say what is kept, from where, and what could not be had.
     Status(Of<status::Arguments>),
     /// Explain one image: what hides it, what is kept of it, who is asked for it and when again; no network.
@@ -134,6 +136,8 @@ enum Command {
 /// What every command gets.
 struct Context {
     config: Config,
+    /// Where it was read from.
+    sources: Sources,
     format: Format,
     quiet: bool,
 }
@@ -150,7 +154,8 @@ pub fn run() -> ExitCode {
             return code.into();
         }
     };
-    log(&cli.global);
+    let is_service = matches!(cli.command, Command::Daemon(_));
+    log::start(cli.global.verbose, cli.global.quiet, is_service);
     match command(cli) {
         Ok(exit) => exit.into(),
         Err(error) if exit::is_broken_pipe(&error) => Exit::Done.into(),
@@ -165,8 +170,9 @@ fn command(cli: Cli) -> Result<Exit> {
     let Cli { global, settings, command } = cli;
     let context = |own: Settings| -> Result<Context> {
         let sets = settings.set.into_iter().chain(own.set).collect();
-        let config = Config::load(&Sources::of_process(global.config, sets))?;
-        Ok(Context { config, format: global.format, quiet: global.quiet })
+        let sources = Sources::of_process(global.config, sets);
+        let config = Config::load(&sources)?;
+        Ok(Context { config, sources, format: global.format, quiet: global.quiet })
     };
     match command {
         Command::Scan(arguments) => scan::run(&context(arguments.settings)?, &arguments.own),
@@ -174,6 +180,7 @@ fn command(cli: Cli) -> Result<Exit> {
         Command::Restore(arguments) => restore::run(&context(arguments.settings)?, &arguments.own),
         Command::Relink(arguments) => relink::run(&context(arguments.settings)?, &arguments.own),
         Command::Verify(arguments) => verify::run(&context(arguments.settings)?, &arguments.own),
+        Command::Gc(arguments) => gc::run(&context(arguments.settings)?, &arguments.own),
         Command::Status(arguments) => status::run(&context(arguments.settings)?, &arguments.own),
         Command::Explain(arguments) => explain::run(&context(arguments.settings)?, &arguments.own),
         Command::Unwrap(arguments) => unwrap::run(&context(arguments.settings)?, &arguments.own),
@@ -197,28 +204,6 @@ fn man() -> Result<Exit> {
     print::man(&<Cli as clap::CommandFactory>::command(), &mut page)?;
     io::stdout().write_all(&page)?;
     Ok(Exit::Done)
-}
-
-/// Logs go to stderr, by `-v`, `-q` or `IMGKEEP_LOG`.
-fn log(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (false, 0) => LevelFilter::WARN,
-        (false, 1) => LevelFilter::INFO,
-        (false, _) => LevelFilter::DEBUG,
-    };
-    let filter = EnvFilter::builder().with_env_var("IMGKEEP_LOG");
-    let default = format!("warn,imgkeep={level}");
-    let filter = filter
-        .with_default_directive(level.into())
-        .try_from_env()
-        .unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }
 
 /// One line: what, where, why.

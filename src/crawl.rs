@@ -3,8 +3,11 @@
 //! `.gitignore` is honoured, in a git repository or not; hidden files and folders, the store and our own
 //! temporary files are no documents. A file the user named is one, whatever its name.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fmt;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -227,10 +230,58 @@ pub enum Error {
     },
 }
 
+/// Which part of the folders is walked, and who is told of the way. By default all of it, and nobody.
+#[derive(Clone, Default)]
+pub struct Part {
+    /// Only these files and folders and what lies below them, judged as a walk of the whole would.
+    pub only: Option<BTreeSet<PathBuf>>,
+    /// Whether files are passed by: a walk of the folders alone.
+    pub folders_only: bool,
+    /// Called with each folder before it is listed.
+    pub entering: Option<Arc<dyn Fn(&Path) + Send + Sync>>,
+}
+
+impl Part {
+    /// Whether `path` is one of those that are looked for, or lies below one.
+    fn holds(&self, path: &Path) -> bool {
+        self.only.as_ref().is_none_or(|only| path.ancestors().any(|above| only.contains(above)))
+    }
+
+    /// Whether `folder` holds what is looked for, or leads to it.
+    fn leads(&self, folder: &Path) -> bool {
+        let Some(only) = &self.only else { return true };
+        let mut behind = only.range::<Path, _>((Bound::Included(folder), Bound::Unbounded));
+        behind.next().is_some_and(|path| path.starts_with(folder)) || self.holds(folder)
+    }
+
+    fn enter(&self, folder: &Path) {
+        if let Some(entering) = &self.entering {
+            entering(folder);
+        }
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("only", &self.only)
+            .field("folders_only", &self.folders_only)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Finds every document in `paths`, which may be files and folders.
 ///
 /// Symlinks to files are followed; to folders only if the user named them.
 pub fn walk(paths: &[PathBuf], options: &Options) -> Result<Found, Error> {
+    walk_part(paths, &Part::default(), options)
+}
+
+/// Finds the documents in a part of `paths`.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_part(paths: &[PathBuf], part: &Part, options: &Options) -> Result<Found, Error> {
     let rules = Rules {
         include: (!options.include.is_empty()).then(|| patterns(&options.include)).transpose()?,
         exclude: patterns(&options.exclude)?,
@@ -250,7 +301,7 @@ pub fn walk(paths: &[PathBuf], options: &Options) -> Result<Found, Error> {
             found.add(Entry::at(path)?, options.max_bytes);
         }
     }
-    walk::folders(&folders, rules, options.max_bytes, &mut found);
+    walk::folders(&folders, rules, part, options.max_bytes, &mut found);
     Ok(found.sorted())
 }
 

@@ -1,104 +1,107 @@
-//! The service: archives what appears and what is ordered, looks after the store, and serves it.
+//! The service: archives what appears and what is ordered, looks after the store.
+//!
+//! ```text
+//! watched folders ─▶ hints ─▶ changes (settle) ─┐
+//! orders (API, control socket) ─────────────────┼─▶ loop ─▶ one run at a time ─▶ ops::archive
+//! signals, clock, catalog (schedule) ───────────┘    └────▶ one chore beside it: scrubbing, garbage
+//! ```
+//!
+//! One loop owns all state and never waits for a disk, so that the service manager hears from it even then; what takes
+//! long happens on other threads and reports back. Orders come before changes, chores last. The error of a run is
+//! told, its work is tried again, and the daemon goes on.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Result;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::spawn_blocking;
 
-use crate::crawl;
 use crate::fetch::Fetcher;
-use crate::ops::archive::{self, Options, Progress, Report, Update};
-use crate::ops::runs::{Board, How, Order, Work};
-use crate::ops::{Archive, Reader, stop};
-use crate::resolve::Scope;
+use crate::ops::archive::Options;
+use crate::ops::runs::{Board, Order};
+use crate::ops::{Archive, Reader};
 
-/// What a run needs.
-pub struct Tools {
+mod backlog;
+mod changes;
+mod chores;
+mod disk;
+mod event;
+mod keeper;
+pub mod lock;
+mod schedule;
+mod systemd;
+mod watch;
+mod work;
+
+/// What the daemon goes by; a reload makes a new one.
+pub struct Settings {
     /// How documents are read.
-    pub reader: Reader,
+    pub reader: Arc<Reader>,
+    /// How they are archived.
+    pub options: Options,
+    /// Who asks for images.
+    pub fetcher: Arc<Fetcher>,
+    /// Folders to watch, absolute.
+    pub watch: Vec<PathBuf>,
+    /// Quiet after a change before a document is read.
+    pub settle: Duration,
+    /// Between two looks at a folder that tells nothing of changes.
+    pub poll: Duration,
+    /// Between two looks through all folders; zero for never.
+    pub reconcile: Duration,
+    /// In which the whole store is read again; zero for never.
+    pub scrub: Duration,
+    /// How long a blob outlives its last reference.
+    pub grace: Duration,
+    /// Equal for two settings under which documents are archived alike.
+    pub fingerprint: String,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { watch, settle, poll, reconcile, scrub, grace, fingerprint, .. } = self;
+        f.debug_struct("Settings")
+            .field("watch", watch)
+            .field("settle", settle)
+            .field("poll", poll)
+            .field("reconcile", reconcile)
+            .field("scrub", scrub)
+            .field("grace", grace)
+            .field("fingerprint", fingerprint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the configuration again, and puts it in force wherever else it counts.
+pub type Reload = Arc<dyn Fn() -> Result<Settings> + Send + Sync>;
+
+/// A daemon that has not started.
+pub struct Daemon {
     /// The store and the catalog.
     pub archive: Arc<Archive>,
-    /// Who downloads.
-    pub fetcher: Arc<Fetcher>,
-    /// As configured.
-    pub options: Options,
+    /// Where runs and plans are shown.
+    pub board: Arc<Board>,
+    /// Where others order something.
+    pub orders: UnboundedReceiver<Order>,
+    /// What it goes by at first.
+    pub settings: Settings,
+    /// How it hears of others.
+    pub reload: Reload,
 }
 
-/// Works until somebody asks the program to stop.
-pub async fn run(board: Arc<Board>, mut orders: UnboundedReceiver<Order>, tools: Tools) {
-    let stop = stop::signal();
-    tokio::pin!(stop);
-    loop {
-        let order = tokio::select! {
-            Some(order) = orders.recv() => order,
-            () = &mut stop => return,
-        };
-        if !board.is_queued(&order.id) {
-            continue;
-        }
-        let progress = board.start(&order.id);
-        let (paths, how) = match order.work {
-            Work::Archive { paths, how } => (paths, how),
-            Work::Retry { .. } => {
-                board.done(&order.id, "asked again".to_owned());
-                continue;
-            }
-        };
-        let options = Options { stop: board.stop_of(&order.id), ..tools.options.clone() };
-        let work = archive(&tools, paths, &how, options, progress);
-        tokio::pin!(work);
-        let done = tokio::select! {
-            done = &mut work => done,
-            () = &mut stop => {
-                board.cancel(&order.id);
-                work.await
-            }
-        };
-        match done {
-            Ok(report) => board.report(&order.id, report),
-            Err(error) => board.fail(&order.id, format!("{error:#}")),
-        }
+impl fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Daemon").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-async fn archive(
-    tools: &Tools,
-    paths: Vec<PathBuf>,
-    how: &How,
-    options: Options,
-    progress: Arc<Progress>,
-) -> anyhow::Result<Report> {
-    let mut reader = tools.reader.clone();
-    match how.scope.as_deref() {
-        Some("all") => reader.rules.set_scope(Scope::All),
-        Some("proxied") => reader.rules.set_scope(Scope::Proxied),
-        _ => {}
-    }
-    if let Some(link) = &how.link {
-        reader.link = link.parse()?;
-    }
-    let options = Options {
-        link: reader.link.clone(),
-        rewrite: !how.no_rewrite,
-        retry: how.retry,
-        update: match (how.update, how.follow) {
-            (_, true) => Update::Follow,
-            (true, false) => Update::Keep,
-            (false, false) => Update::No,
-        },
-        ..options
-    };
-    let reader = Arc::new(reader);
-    let archive = Arc::clone(&tools.archive);
-    let (found, known) = spawn_blocking({
-        let (reader, archive) = (Arc::clone(&reader), Arc::clone(&archive));
-        move || anyhow::Ok((crawl::walk(&paths, &reader.crawl)?, archive.catalog.documents()?))
-    })
-    .await??;
-    let fetcher = Arc::clone(&tools.fetcher);
-    let mut report =
-        archive::archive(reader, archive, fetcher, found.entries, known, options, progress).await?;
-    report.skip_all(found.skipped);
-    Ok(report)
+/// Works until somebody asks the program to stop; by then nothing is half-done.
+///
+/// # Errors
+/// When signals cannot be heard.
+pub async fn run(daemon: Daemon) -> Result<()> {
+    keeper::Keeper::new(daemon)?.run().await;
+    Ok(())
 }

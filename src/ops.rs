@@ -1,5 +1,6 @@
 //! The use cases, one file each. Only here do the modules of the road meet.
 
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::blob::BlobName;
-use crate::catalog::Catalog;
 use crate::catalog::row::Counts;
+use crate::catalog::{self, Catalog};
 use crate::crawl::{self, Entry, Skip};
 use crate::document::extract;
 use crate::document::extract::prefilter::may_name_image;
@@ -22,6 +23,7 @@ pub mod archive;
 pub mod audit;
 pub mod change;
 pub mod explain;
+pub mod gc;
 pub mod history;
 mod kept;
 pub mod litter;
@@ -32,10 +34,12 @@ pub mod preview;
 pub mod relink;
 pub mod repair;
 pub mod restore;
+pub mod retry;
 pub mod rot;
 pub mod rules;
 pub mod runs;
 pub mod scan;
+pub mod scrub;
 pub mod status;
 pub mod stdin;
 pub mod stop;
@@ -178,4 +182,14 @@ impl Archive {
         name.push(b'/');
         name
     }
+}
+
+/// Whether something failed for want of room on a disk.
+#[must_use]
+pub fn is_disk_full(error: &anyhow::Error) -> bool {
+    let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| is_full(error.kind()))
+            || cause.downcast_ref::<catalog::Error>().is_some_and(catalog::Error::is_disk_full)
+    })
 }

@@ -5,15 +5,21 @@
 //! <root>/images/<ab>/<digest>.<ext>    blobs, the bytes as they came
 //! <root>/thumbnails/<ab>/<digest>-<n>  small pictures of blobs; can be made again, and may be removed at any time
 //! <root>/incoming/<process>/           drafts, by process; swept when their process is gone
+//! <root>/trash/<date>/                 what was removed on that day
+//! <root>/gc.lock                       shared by who links to blobs, had alone by who removes some
 //! ```
 //!
 //! A blob is whole or absent: its bytes are on disk before it gets its name, and its name is on disk
 //! before [`Store::commit`] returns. The store has not heard of documents, origins or the catalog.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use jiff::civil::Date;
 
 use crate::blob::BlobName;
 use crate::digest::{Digest, Hasher};
@@ -182,6 +188,86 @@ impl Store {
         Ok(self.folder.sync_files(&shards)?)
     }
 
+    /// As long as the answer lives, no process removes a blob. Waits for one that does.
+    ///
+    /// # Errors
+    /// When the lock cannot be had.
+    pub fn hold(&self) -> Result<Hold, Error> {
+        let path = self.root.join("gc.lock");
+        let file = files::open_to_lock(&path)?;
+        file.lock_shared().map_err(files::Error::io(&path, "lock"))?;
+        Ok(Hold { _file: file })
+    }
+
+    /// As long as the answer lives, no process [holds](Self::hold) what is kept. Waits until none does.
+    ///
+    /// # Errors
+    /// When the lock cannot be had.
+    pub fn hold_alone(&self) -> Result<Hold, Error> {
+        let path = self.root.join("gc.lock");
+        let file = files::open_to_lock(&path)?;
+        file.lock().map_err(files::Error::io(&path, "lock"))?;
+        Ok(Hold { _file: file })
+    }
+
+    /// Moves files of the store into its trash, under the name of `day`; what is not there is passed over.
+    ///
+    /// # Errors
+    /// When the disk refuses; the others are where they were.
+    pub fn discard(&self, paths: &[PathBuf], day: Date) -> Result<(), Error> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let trash = self.root.join("trash").join(day.to_string());
+        folder::create_all(&trash)?;
+        let mut shards = BTreeSet::new();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default();
+            match files::rename(path, &trash.join(name)) {
+                Ok(()) => {}
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.into()),
+            }
+            shards.extend(path.parent().map(Path::to_owned));
+        }
+        let folders: Vec<PathBuf> = shards.into_iter().chain([trash]).collect();
+        Ok(self.folder.sync_files(&folders)?)
+    }
+
+    /// The days on which something was discarded that is still in the trash, with what there is.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub fn trash(&self) -> Result<Vec<Discarded>, Error> {
+        let trash = self.root.join("trash");
+        let names = match files::names(&trash) {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            names => names?,
+        };
+        let mut days = Vec::new();
+        for name in names {
+            // Others' files are none of ours.
+            let Some(day) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+            let folder = trash.join(name);
+            let changed = Stat::of(&folder)?.mtime();
+            let mut discarded = Discarded { day, changed, files: 0, bytes: 0 };
+            for name in files::names(&folder)? {
+                discarded.files += 1;
+                discarded.bytes += Stat::find(&folder.join(name))?.map_or(0, |stat| stat.size);
+            }
+            days.push(discarded);
+        }
+        Ok(days)
+    }
+
+    /// Removes for good what was discarded on that day.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn empty_trash(&self, day: Date) -> Result<(), Error> {
+        Ok(files::remove_tree(&self.root.join("trash").join(day.to_string()))?)
+    }
+
     /// Re-reads a blob: `Ok(None)` if there is none, else whether its bytes still have its digest.
     ///
     /// # Errors
@@ -227,6 +313,25 @@ fn check_version(root: &Path) -> Result<(), Error> {
     }
     let found = found.lines().next().unwrap_or_default().to_owned();
     Err(Error::Version { path, found })
+}
+
+/// See [`Store::hold`].
+#[derive(Debug)]
+pub struct Hold {
+    _file: File,
+}
+
+/// What is in the trash of one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Discarded {
+    /// The day.
+    pub day: Date,
+    /// When something was last put there.
+    pub changed: SystemTime,
+    /// How many blobs.
+    pub files: u64,
+    /// Their length.
+    pub bytes: u64,
 }
 
 /// A blob being written. Dropped unfinished, it leaves nothing.

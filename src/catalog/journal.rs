@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::row::{Placeholder, Rewrite, Snapshot};
+use crate::catalog::row::{Placeholder, Removal, Rewrite, Snapshot};
 use crate::files;
 use crate::files::folder::{self, Folder};
 
@@ -26,6 +26,8 @@ pub enum Line {
     Rewrite(Rewrite),
     /// Bytes that were kept for an image and are none.
     Placeholder(Placeholder),
+    /// Blobs that were removed.
+    Removal(Removal),
 }
 
 /// The same, for writing.
@@ -38,6 +40,8 @@ pub enum LineRef<'a> {
     Rewrite(&'a Rewrite),
     /// See [`Line::Placeholder`].
     Placeholder(&'a Placeholder),
+    /// See [`Line::Removal`].
+    Removal(&'a Removal),
 }
 
 /// Appends to the log of one run.

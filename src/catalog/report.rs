@@ -1,6 +1,6 @@
 //! Questions of those who look at the archive as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::Row;
 use url::Url;
@@ -9,6 +9,7 @@ use crate::blob::BlobName;
 use crate::catalog::journal::{self, Line};
 use crate::catalog::row::{Batch, Counts, DocumentRow, Failure, HostRow, RunRow, Totals};
 use crate::catalog::{Catalog, Error};
+use crate::digest::Digest;
 
 impl Catalog {
     /// Every run, the newest first.
@@ -151,25 +152,33 @@ impl Catalog {
         )
     }
 
-    /// Records every line of the journal again; what is there already stays. Returns the number of lines.
+    /// Records every line of the journal again; what is there already stays. Blobs that were removed on purpose, and
+    /// that the store does not have by `stored`, stay removed. Returns the number of lines.
     ///
     /// # Errors
     /// What the disk or SQLite says.
-    pub fn rebuild(&self) -> Result<u64, Error> {
+    pub fn rebuild(&self, stored: impl Fn(Digest) -> bool) -> Result<u64, Error> {
+        let mut removed = HashSet::new();
         // Copies first: a rewrite may stand before the snapshot it relies on, in another run's journal.
         let snapshots = self.replay(|line| match line {
             Line::Snapshot(snapshot) => Some(Batch { snapshots: vec![snapshot], ..Batch::default() }),
             Line::Placeholder(found) => Some(Batch { placeholders: vec![found], ..Batch::default() }),
+            Line::Removal(removal) => {
+                removed.extend(removal.digests);
+                Some(Batch::default())
+            }
             Line::Rewrite(_) => None,
         })?;
         let rewrites = self.replay(|line| match line {
-            Line::Snapshot(_) | Line::Placeholder(_) => None,
+            Line::Snapshot(_) | Line::Placeholder(_) | Line::Removal(_) => None,
             Line::Rewrite(rewrite) => Some(Batch { rewrites: vec![rewrite], ..Batch::default() }),
         })?;
+        removed.retain(|digest| !stored(*digest));
+        self.remove_again(&removed)?;
         Ok(snapshots + rewrites)
     }
 
-    fn replay(&self, pick: impl Fn(Line) -> Option<Batch>) -> Result<u64, Error> {
+    fn replay(&self, mut pick: impl FnMut(Line) -> Option<Batch>) -> Result<u64, Error> {
         const LINES: u64 = 1_000;
         let mut batch = Batch::default();
         let mut lines = 0;

@@ -165,6 +165,15 @@ pub struct Placeholder {
     pub origins: Vec<String>,
 }
 
+/// Blobs that were removed since nothing referred to them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// SHA-256 of the bytes of each.
+    pub digests: Vec<Digest>,
+}
+
 /// One kept link in a document, and the bytes that stood there before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptLink {

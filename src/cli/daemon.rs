@@ -1,19 +1,27 @@
 //! `imgkeep daemon`: the service.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::cli::archive::options as archive_options;
 use crate::cli::exit::Exit;
-use crate::cli::{Context, serve, setup};
-use crate::ops::stop;
+use crate::cli::{Context, archive, listen, serve, setup, stop};
+use crate::config::Config;
+use crate::config::sources::Sources;
+use crate::daemon::lock::Lock;
+use crate::daemon::{Daemon, Reload, Settings};
+use crate::ops::stop::Stop;
 use crate::serve::Site;
 use crate::serve::listener::Listener;
+use crate::web::App;
 use crate::{daemon, web};
+
+/// How long the program waits for threads that hang when it ends.
+const LAST_WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  imgkeep daemon --set daemon.watch=posts")]
@@ -26,33 +34,97 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let config = &context.config;
     let families = setup::families(config)?;
+    let first = settings(config)?;
+    let sockets = listen::sockets(arguments.listen.unwrap_or(config.server.listen))?;
     let archive = Arc::new(setup::archive(config)?);
+    let _lock = Lock::take(archive.store.root())?;
     let (orders, received) = mpsc::unbounded_channel();
     let board = Arc::default();
     let app = setup::app(config, Arc::clone(&archive), Arc::clone(&board), Some(orders))?;
-    let root = archive.store.root().to_owned();
-    let tools = daemon::Tools {
-        reader: setup::reader(config)?,
-        archive: Arc::clone(&archive),
-        fetcher: setup::fetcher(config)?,
-        options: archive_options(config, setup::link(config, None)?, true)?,
-    };
     let (store, catalog) = (Arc::clone(&archive.store), Arc::clone(&archive.catalog));
     let site = Site::new(store, catalog, families, &config.server.cors).with_memory(config.server.memory);
     let metrics = site.metrics();
     app.count(move |registry| metrics.register(registry));
-    let site = site.with_pages(web::owns, web::router(app));
-    let wanted = arguments.listen.unwrap_or(config.server.listen);
+    let site = site.with_pages(web::owns, web::router(Arc::clone(&app)));
+    let certificates = setup::certificates(config)?;
+    let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
+    let reload = reload(context.sources.clone(), config.clone(), app);
+    let daemon = Daemon { archive, board, orders: received, settings: first, reload };
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(wanted).await;
-        let listener = listener.with_context(|| format!("cannot listen on `{wanted}`"))?;
+    let ended = stop::unless_asked_twice(&runtime, async {
+        for address in sockets.iter().filter_map(listen::Socket::address) {
+            access.access.listens_at(address.ip());
+            serve::announce(context, address)?;
+        }
+        let listeners = sockets.into_iter().map(|socket| socket.listen(certificates.as_ref()));
+        let mut listeners = listeners.collect::<Result<Vec<Listener>>>()?;
+        // It stays until the end, and is removed then.
         let (control, _socket) = web::control::bind(&root)?;
-        serve::announce(context, listener.local_addr()?)?;
-        let working = tokio::spawn(daemon::run(board, received, tools));
-        let listeners = vec![Listener::Tcp(listener), control];
-        crate::serve::run(listeners, site, stop::signal()).await;
-        working.await.context("the daemon stopped")
-    })?;
+        listeners.push(control);
+        let (stopping, stopped) = watch::channel(false);
+        let stop = Stop::WhenTold(stopped);
+        let serving = tokio::spawn(async move { crate::serve::run(listeners, site, stop.asked()).await });
+        let mut working = tokio::spawn(daemon::run(daemon));
+        let asked = crate::ops::stop::signal();
+        let worked = tokio::select! {
+            worked = &mut working => worked,
+            () = asked => {
+                // Both at once: each may take a few seconds to end in good order.
+                stopping.send_replace(true);
+                working.await
+            }
+        };
+        stopping.send_replace(true);
+        serving.await.context("the server stopped")?;
+        worked.context("the daemon stopped")?
+    });
+    runtime.shutdown_timeout(LAST_WAIT);
+    ended??;
     Ok(Exit::Done)
+}
+
+/// What the daemon goes by.
+fn settings(config: &Config) -> Result<Settings> {
+    let link = setup::link(config, None)?;
+    let mut options = archive::options(config, link, true)?;
+    // Whoever is at work on a document is waited for, but not by the others.
+    options.replace.patience = Duration::from_millis(250);
+    let absolute =
+        |path: &PathBuf| std::path::absolute(path).with_context(|| format!("`{}`", path.display()));
+    Ok(Settings {
+        reader: Arc::new(setup::reader(config)?),
+        options,
+        fetcher: setup::fetcher(config)?,
+        watch: config.daemon.watch.iter().map(absolute).collect::<Result<_>>()?,
+        settle: config.daemon.settle,
+        poll: config.daemon.poll,
+        reconcile: config.daemon.reconcile,
+        scrub: config.daemon.scrub,
+        grace: config.gc.grace,
+        fingerprint: config.fingerprint(),
+    })
+}
+
+/// Reads the configuration again from where it came from; `started` is the one that cannot be left.
+fn reload(sources: Sources, started: Config, app: Arc<App>) -> Reload {
+    Arc::new(move || {
+        let config = Config::load(&sources)?;
+        let fixed = [
+            ("store", config.store == started.store),
+            ("catalog", config.catalog == started.catalog),
+            ("server", config.server == started.server),
+        ];
+        for (section, _) in fixed.into_iter().filter(|(_, is_same)| !is_same) {
+            tracing::warn!(section, "it was changed, and is in force after a restart only");
+        }
+        let config = Config {
+            store: started.store.clone(),
+            catalog: started.catalog.clone(),
+            server: started.server.clone(),
+            ..config
+        };
+        let settings = settings(&config)?;
+        app.set(setup::settings(&config)?);
+        Ok(settings)
+    })
 }

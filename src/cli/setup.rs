@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cli::exit::UsageError;
 use crate::config::{self, Config};
-use crate::crawl::{self, Entry, Skip};
+use crate::crawl::{self, Entry, Found, Part, Skip};
 use crate::fetch::{self, Fetcher};
 use crate::ladder::schedule::Policy;
 use crate::ops::runs::{Board, Order};
@@ -199,7 +199,7 @@ pub(super) fn entries(
     paths: &[PathBuf],
     skipped: &mut dyn FnMut(PathBuf, Skip),
 ) -> Result<Vec<Entry>> {
-    walk(reader, paths, skipped, &|_| Vec::new())
+    walk(paths, skipped, || crawl::walk(paths, &reader.crawl))
 }
 
 /// The same, once what killed runs left among them is cleared away.
@@ -209,7 +209,7 @@ pub(super) fn swept_entries(
     paths: &[PathBuf],
     skipped: &mut dyn FnMut(PathBuf, Skip),
 ) -> Result<Vec<Entry>> {
-    walk(reader, paths, skipped, &|found| litter::sweep(archive, found))
+    walk(paths, skipped, || litter::swept(archive, paths, &Part::default(), &reader.crawl))
 }
 
 /// A document that is left as it is, and why.
@@ -233,21 +233,14 @@ pub(super) fn documents(
 }
 
 fn walk(
-    reader: &Reader,
     paths: &[PathBuf],
     skipped: &mut dyn FnMut(PathBuf, Skip),
-    sweep: &dyn Fn(&[PathBuf]) -> Vec<PathBuf>,
+    find: impl Fn() -> Result<Found, crawl::Error>,
 ) -> Result<Vec<Entry>> {
     if paths.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = crawl::walk(paths, &reader.crawl)?;
-    if !found.litter.is_empty() {
-        for file in sweep(&found.litter) {
-            tracing::warn!(file = %file.display(), "an edit that a killed run displaced: compare it with its document");
-        }
-        found = crawl::walk(paths, &reader.crawl)?;
-    }
+    let found = find()?;
     for (path, skip) in found.skipped {
         skipped(path, skip);
     }

@@ -39,6 +39,11 @@ impl Default for Layers {
 }
 
 impl Layers {
+    /// Has the store in `folder` where no layer says otherwise.
+    pub(super) fn set_default_store(&mut self, folder: &str) {
+        self.table["store"]["path"] = Value::String(folder.to_owned());
+    }
+
     /// Gives a setting the value that stands at `place`.
     pub(super) fn set(&mut self, name: Name, value: Value, place: Place) -> Result<(), Error> {
         check(name, &place)?;

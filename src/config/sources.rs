@@ -15,6 +15,7 @@ use crate::config::{Error, Place, overrides};
 const FILE_NAME: &str = "imgkeep.toml";
 const SYSTEM_FILE: &str = "/etc/imgkeep/imgkeep.toml";
 const PREFIX: &str = "IMGKEEP_";
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
 /// What [`Config::load`](crate::config::Config::load) reads above the defaults.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,13 @@ impl Sources {
     }
 
     pub(super) fn read_into(&self, layers: &mut Layers) -> Result<(), Error> {
+        // Where systemd made a folder for the state of a service, that is the default (systemd.exec(5)).
+        let state = self.environment.iter().find(|(name, _)| name == STATE_DIRECTORY);
+        if let Some(folder) =
+            state.and_then(|(_, folders)| folders.split(':').next()).filter(|it| !it.is_empty())
+        {
+            layers.set_default_store(folder);
+        }
         if let Some(path) = self.choose_file(Path::new(SYSTEM_FILE)) {
             read_file(&path, layers)?;
         }

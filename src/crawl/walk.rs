@@ -10,7 +10,7 @@ use std::thread;
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
-use crate::crawl::{Entry, Found, Rules, Skip, is_hidden};
+use crate::crawl::{Entry, Found, Part, Rules, Skip, is_hidden};
 use crate::document::DocumentKind;
 use crate::files::stat::Stat;
 use crate::files::{self, litter};
@@ -63,8 +63,9 @@ fn bytes(path: &Path) -> &[u8] {
 }
 
 /// Adds the documents below `roots`.
-pub(super) fn folders(roots: &[&Path], rules: Rules, max_bytes: u64, found: &mut Found) {
+pub(super) fn folders(roots: &[&Path], rules: Rules, part: &Part, max_bytes: u64, found: &mut Found) {
     let Some((first, others)) = roots.split_first() else { return };
+    roots.iter().for_each(|root| part.enter(root));
     // A path that ends in a slash leads through a symlink.
     let mut builder = WalkBuilder::new(first.join(""));
     for root in others {
@@ -73,9 +74,9 @@ pub(super) fn folders(roots: &[&Path], rules: Rules, max_bytes: u64, found: &mut
     builder.hidden(false).ignore(false).git_global(false).require_git(false).follow_links(false);
 
     let seen: Arc<Seen> = Arc::default();
-    let filtered = Arc::clone(&seen);
+    let (filtered, part) = (Arc::clone(&seen), part.clone());
     // Files are taken where they are filtered, so that the walk never holds them.
-    builder.filter_entry(move |entry| filtered.see(entry, &rules));
+    builder.filter_entry(move |entry| filtered.see(entry, &rules, &part));
     builder.build_parallel().run(|| {
         let seen = Arc::clone(&seen);
         Box::new(move |entry| {
@@ -105,11 +106,18 @@ fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Seen {
     /// Takes a file; whether the walk goes on into it, if it is a folder.
-    fn see(&self, entry: &DirEntry, rules: &Rules) -> bool {
+    fn see(&self, entry: &DirEntry, rules: &Rules, part: &Part) -> bool {
         let path = entry.path();
         let below = below(path, entry.depth());
         if entry.file_type().is_some_and(|kind| kind.is_dir()) {
-            return rules.enters(path, below);
+            let enters = part.leads(path) && rules.enters(path, below);
+            if enters {
+                part.enter(path);
+            }
+            return enters;
+        }
+        if part.folders_only || !part.holds(path) {
+            return false;
         }
         if is_hidden(entry.file_name()) {
             if litter::is_ours(entry.file_name()) {

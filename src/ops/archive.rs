@@ -162,6 +162,23 @@ pub fn unfinished(reader: &Reader, archive: &Archive, entries: Vec<Entry>) -> Re
     Ok(unchanged(archive, entries, &known, plan_key(reader, true)).0)
 }
 
+/// The documents that are not as a run left them, whatever came of it then.
+#[must_use]
+pub fn changed(
+    reader: &Reader,
+    archive: &Archive,
+    rewrite: bool,
+    entries: Vec<Entry>,
+    known: &KnownDocuments,
+) -> Vec<Entry> {
+    let plan = plan_key(reader, rewrite);
+    let is_known = |entry: &Entry| {
+        let seen = known.unchanged(&archive.name(entry), entry.stat.identity());
+        seen.is_some_and(|seen| seen.plan == plan)
+    };
+    entries.into_iter().filter(|entry| !is_known(entry)).collect()
+}
+
 /// Archives the images of a document that is no file. Nothing is rewritten or remembered of it.
 ///
 /// # Errors

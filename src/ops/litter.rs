@@ -2,14 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::crawl::Entry;
+use crate::crawl::{self, Entry, Found, Part};
 use crate::digest::Digest;
 use crate::files::litter::{self, Memory, Swept};
 use crate::ops::Archive;
 
+/// Finds the documents in a part of `paths`, once what killed runs left among them is cleared away.
+///
+/// # Errors
+/// As [`crawl::walk`].
+pub fn swept(
+    archive: &Archive,
+    paths: &[PathBuf],
+    part: &Part,
+    options: &crawl::Options,
+) -> Result<Found, crawl::Error> {
+    let found = crawl::walk_part(paths, part, options)?;
+    if found.litter.is_empty() {
+        return Ok(found);
+    }
+    for file in sweep(archive, &found.litter) {
+        tracing::warn!(file = %file.display(), "an edit that a killed run displaced: compare it with its document");
+    }
+    crawl::walk_part(paths, part, options)
+}
+
 /// Removes temporary files whose bytes are kept elsewhere, gives displaced edits back to their documents, and
 /// returns what only a person can judge.
-pub fn sweep(archive: &Archive, found: &[PathBuf]) -> Vec<PathBuf> {
+fn sweep(archive: &Archive, found: &[PathBuf]) -> Vec<PathBuf> {
     let remember = |document: &Path, digest: Digest| remember(archive, document, digest);
     let mut left = Vec::new();
     for (path, swept) in litter::sweep(found, &remember) {

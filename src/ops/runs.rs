@@ -80,7 +80,7 @@ pub struct View {
 }
 
 /// What is planned, and whether anything is wrong.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agenda {
     /// Each watched folder.
     pub watched: Vec<Watched>,

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::blob::BlobName;
 use crate::crawl::Entry;
+use crate::digest::Digest;
 use crate::files;
 use crate::media::{self, DecodeError, Limits};
 use crate::ops::{Archive, Reader, parallel};
@@ -146,7 +147,7 @@ pub(crate) fn document_path(archive: &Archive, name: &[u8]) -> PathBuf {
     path
 }
 
-fn check(archive: &Archive, blob: BlobName, pixels: Option<&Limits>) -> Option<Finding> {
+pub(super) fn check(archive: &Archive, blob: BlobName, pixels: Option<&Limits>) -> Option<Finding> {
     match archive.store.check(blob) {
         Ok(Some(true)) => draw(archive, blob, pixels?),
         Ok(Some(false)) => Some(Finding::Corrupt { blob }),
@@ -192,7 +193,9 @@ fn links(reader: &Reader, archive: &Archive, path: &Path) -> (Option<u64>, Vec<F
 /// Returns how many lines were read.
 ///
 /// # Errors
-/// When the journal cannot be listed or the catalog not be written.
+/// When the journal or the store cannot be listed or the catalog not be written.
 pub fn rebuild(archive: &Archive) -> Result<u64> {
-    Ok(archive.catalog.rebuild()?)
+    let files = archive.store.list()?.into_iter().filter_map(Result::ok);
+    let stored: HashSet<Digest> = files.map(|blob| blob.digest).collect();
+    Ok(archive.catalog.rebuild(|digest| stored.contains(&digest))?)
 }

@@ -13,6 +13,8 @@ mod browser;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod encodings;
 #[cfg(test)]
 mod explain;
@@ -22,6 +24,8 @@ mod faults;
 mod feeds;
 #[cfg(test)]
 mod front_door;
+#[cfg(test)]
+mod gc;
 #[cfg(test)]
 mod hand_over;
 #[cfg(test)]

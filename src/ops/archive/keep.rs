@@ -184,6 +184,9 @@ struct Change {
 /// When the store, the journal or the catalog fails. Documents are then as they were.
 pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
     let mut done = Done { keys: batch.keys, finished: batch.documents.len() as u64, ..Done::default() };
+    // From here on nobody takes a blob away that a document is about to be pointed at.
+    let _hold = shared.archive.store.hold()?;
+    let mut there = HashSet::new();
     let catalog = &shared.archive.catalog;
     let mut new = HashSet::new();
     for (draft, _) in &batch.drafts {
@@ -208,6 +211,13 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
         ..Slice::default()
     };
     for document in batch.documents {
+        let mut is_there = |blob: BlobName| {
+            there.contains(&blob) || (shared.archive.store.contains(blob) && there.insert(blob))
+        };
+        if !document.answers.iter().all(|(_, blob)| is_there(*blob)) {
+            again(document, &mut done);
+            continue;
+        }
         if !shared.options.rewrite || (document.answers.is_empty() && document.read.kept.is_empty()) {
             let stat = document.read.entry.stat.identity();
             through(shared, &document, stat, &mut done);

@@ -105,6 +105,17 @@ impl DocumentFailure {
     }
 }
 
+impl DocumentFailure {
+    /// What is said of a document that somebody is at work on.
+    pub(super) const BUSY: &str = "it kept changing while it was rewritten";
+
+    /// Whether another run may soon succeed: somebody is at work on the document.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.why == Self::BUSY
+    }
+}
+
 impl UnarchivedImage {
     /// Whether a document wanted the image: a link that turned out to lead to a page is no loss.
     #[must_use]

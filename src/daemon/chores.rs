@@ -1,0 +1,131 @@
+//! What is done beside the runs, one at a time and with the least priority: scrubbing, and collecting garbage.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use rustix::process::setpriority_process;
+use tokio::runtime::Handle;
+
+use crate::catalog::chores::Chore;
+use crate::daemon::{Settings, schedule};
+use crate::ops::archive::{Options, Progress};
+use crate::ops::runs::{Board, Kind};
+use crate::ops::{Archive, gc, repair, scrub};
+
+/// The least priority (setpriority(2)); the disk goes by it, too.
+const LEAST: i32 = 19;
+
+/// How a chore ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) kind: Kind,
+    /// When it was done, in milliseconds since 1970.
+    pub(super) at: i64,
+}
+
+/// All that a chore needs.
+pub(super) struct Work {
+    pub(super) archive: Arc<Archive>,
+    pub(super) board: Arc<Board>,
+    pub(super) settings: Arc<Settings>,
+    /// Set once it is to end.
+    pub(super) stop: Arc<AtomicBool>,
+    /// Watched folders that are not there: nobody knows whether their documents are.
+    pub(super) missing: Vec<std::path::PathBuf>,
+}
+
+/// The name of a chore in the catalog.
+pub(super) fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Archive => "archive",
+        Kind::Change => "change",
+        Kind::Reconcile => "reconcile",
+        Kind::Retry => "retry",
+        Kind::Scrub => "scrub",
+        Kind::Gc => "gc",
+    }
+}
+
+/// Does it, on this thread.
+pub(super) fn run(work: &Work, kind: Kind, runtime: &Handle) -> Ended {
+    if let Err(error) = setpriority_process(None, LEAST) {
+        tracing::debug!(%error, "a chore has the priority of everything else");
+    }
+    let id = work.board.queue(kind, Vec::new());
+    work.board.start(&id);
+    let at = jiff::Timestamp::now().as_millisecond();
+    let done = match kind {
+        Kind::Scrub => work.scrub(at, &id, runtime),
+        Kind::Gc => work.gc(at),
+        Kind::Archive | Kind::Change | Kind::Reconcile | Kind::Retry => Ok("it is no chore".to_owned()),
+    };
+    match done {
+        Ok(outcome) => {
+            tracing::info!(chore = name(kind), %outcome, "done");
+            work.board.done(&id, outcome);
+        }
+        Err(error) => {
+            let why = format!("{error:#}");
+            tracing::error!(chore = name(kind), error = %why, "it broke off");
+            work.board.fail(&id, why);
+        }
+    }
+    Ended { kind, at }
+}
+
+impl Work {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn gc(&self, at: i64) -> Result<String> {
+        let options =
+            gc::Options { grace: self.settings.grace, absent: self.missing.clone(), dry_run: false };
+        let report = gc::gc(&self.settings.reader, &self.archive, &options, at)?;
+        self.archive.catalog.chore_done(name(Kind::Gc), Chore { done: at, cursor: None })?;
+        Ok(report.to_string())
+    }
+
+    /// Reads a slice of the store, and fetches again what is not as it was.
+    fn scrub(&self, at: i64, id: &str, runtime: &Handle) -> Result<String> {
+        let catalog = &self.archive.catalog;
+        let before = catalog.chore(name(Kind::Scrub))?;
+        let whole = self.settings.scrub;
+        let days = schedule::days_to_scrub(before.map(|chore| chore.done), at, whole);
+        let slice = scrub::Slice {
+            after: before.and_then(|chore| chore.cursor),
+            days,
+            of_days: whole.as_secs() / (24 * 3600),
+        };
+        let scrubbed = scrub::scrub(&self.archive, &slice, &|| self.is_stopped())?;
+        catalog.chore_done(name(Kind::Scrub), Chore { done: at, cursor: scrubbed.reached })?;
+        let mut outcome = scrubbed.to_string();
+        if scrubbed.found.findings.is_empty() || self.is_stopped() {
+            return Ok(outcome);
+        }
+        for finding in &scrubbed.found.findings {
+            tracing::error!(?finding, "a kept image is not as it was");
+        }
+        let options =
+            Options { rewrite: false, stop: self.board.stop_of(id), ..self.settings.options.clone() };
+        let (reader, fetcher) = (Arc::clone(&self.settings.reader), Arc::clone(&self.settings.fetcher));
+        let progress = Arc::new(Progress::default());
+        let archive = Arc::clone(&self.archive);
+        let repair = repair::repair(reader, archive, fetcher, options, progress, scrubbed.found);
+        let (_, report) = runtime.block_on(repair)?;
+        for repaired in &report.repaired {
+            tracing::warn!(blob = %repaired.blob, source = %repaired.source, "fetched again");
+        }
+        let lost: Vec<String> =
+            report.different.iter().chain(&report.unrepaired).map(|lost| lost.blob.to_string()).collect();
+        for blob in &lost {
+            tracing::error!(%blob, "nobody gives it any more: see `imgkeep verify --repair`");
+        }
+        outcome.push_str(&format!(", {} fetched again", report.repaired.len()));
+        if !lost.is_empty() {
+            outcome.push_str(&format!(", not to be had: {}", lost.join(", ")));
+        }
+        Ok(outcome)
+    }
+}

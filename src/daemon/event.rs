@@ -1,0 +1,144 @@
+//! All that can happen to the daemon.
+
+use std::future::pending;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+
+use crate::daemon::chores;
+use crate::daemon::disk::Room;
+use crate::daemon::systemd;
+use crate::daemon::watch::{Hint, Seen, Watch};
+use crate::daemon::work::Ended;
+use crate::daemon::{Daemon, Reload, Settings};
+use crate::ops::retry::Wanted;
+use crate::ops::runs::Order;
+
+/// Between two looks whether the watched folders are there.
+const LOOK: Duration = Duration::from_secs(3);
+/// The wall clock may jump: it is looked at this often, whatever is planned.
+const CLOCK: Duration = Duration::from_secs(600);
+
+/// Something that happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The system tells of changes.
+    Changed(Vec<Hint>),
+    /// Time to see whether the watched folders are there.
+    Look,
+    /// What was seen of them, and of the disk.
+    Looked(Vec<Seen>, Option<Room>),
+    /// A new folder is watched, or could not be: then the watched folder that it lies in, and why.
+    Followed(Option<(std::path::PathBuf, String)>),
+    /// Somebody wants something done.
+    Order(Order),
+    /// A run is over.
+    Ended(Ended),
+    /// A chore is over.
+    ChoreEnded(chores::Ended),
+    /// Which images are asked for again, and when.
+    Wanted(Result<Wanted>),
+    /// The time has come for something that was planned.
+    Due,
+    /// The service manager waits for a sign of life.
+    Pulse,
+    /// The configuration is to be read again.
+    Reload,
+    /// It was read.
+    Reloaded(Result<Box<Settings>>),
+    /// The end.
+    Stop,
+}
+
+/// Where events come from, but for the watched folders.
+#[derive(Debug)]
+pub(super) struct Events {
+    orders: UnboundedReceiver<Order>,
+    own: UnboundedReceiver<Event>,
+    sender: UnboundedSender<Event>,
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    look: Interval,
+    pulse: Option<Interval>,
+    open: bool,
+}
+
+impl Events {
+    /// Takes the orders out of `daemon`.
+    pub(super) fn new(daemon: Daemon) -> Result<(Self, Daemon)> {
+        let (sender, own) = unbounded_channel();
+        let every = |period| {
+            let mut interval = interval(period);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        };
+        let (none, orders) = (unbounded_channel().1, daemon.orders);
+        let events = Self {
+            orders,
+            own,
+            sender,
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            look: every(LOOK),
+            pulse: systemd::pulse().map(every),
+            open: true,
+        };
+        Ok((events, Daemon { orders: none, ..daemon }))
+    }
+
+    /// Where those report who work on other threads.
+    pub(super) fn sender(&self) -> UnboundedSender<Event> {
+        self.sender.clone()
+    }
+
+    /// Does `work` on a thread of its own, and has what it makes of it happen.
+    pub(super) fn when_done(&self, work: impl FnOnce() -> Event + Send + 'static) {
+        let sender = self.sender();
+        tokio::task::spawn_blocking(move || {
+            // Nobody hears it when the daemon has stopped.
+            let _ = sender.send(work());
+        });
+    }
+
+    /// Has the configuration read again.
+    pub(super) fn reload(&self, reload: &Reload) {
+        let reload = Reload::clone(reload);
+        self.when_done(move || Event::Reloaded(reload().map(Box::new)));
+    }
+
+    /// Waits for what happens next, at the latest until `due`.
+    pub(super) async fn next(&mut self, watch: &mut Watch, due: Option<Instant>) -> Event {
+        let latest = Instant::now() + CLOCK;
+        let due = due.map_or(latest, |due| due.min(latest));
+        let pulse = async {
+            match &mut self.pulse {
+                Some(pulse) => pulse.tick().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            // A sign of life is not to be late for all the work there is.
+            biased;
+            _ = pulse => Event::Pulse,
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+            Some(event) = self.own.recv() => event,
+            order = self.orders.recv(), if self.open => match order {
+                Some(order) => Event::Order(order),
+                None => {
+                    self.open = false;
+                    Event::Due
+                }
+            },
+            _ = self.reload.recv() => Event::Reload,
+            _ = self.look.tick() => Event::Look,
+            () = sleep_until(due.into()) => Event::Due,
+            hints = watch.next() => Event::Changed(hints),
+        }
+    }
+}
