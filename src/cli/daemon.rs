@@ -17,6 +17,7 @@ use crate::daemon::{Daemon, Reload, Settings};
 use crate::ops::stop::Stop;
 use crate::serve::Site;
 use crate::serve::listener::Listener;
+use crate::serve::tls::Certificates;
 use crate::web::App;
 use crate::{daemon, web};
 
@@ -48,7 +49,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let site = site.with_pages(web::owns, web::router(Arc::clone(&app)));
     let certificates = setup::certificates(config)?;
     let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
-    let reload = reload(context.sources.clone(), config.clone(), app);
+    let reload = reload(context.sources.clone(), config.clone(), app, certificates.clone());
     let daemon = Daemon { archive, board, orders: received, settings: first, reload };
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = stop::unless_asked_twice(&runtime, async {
@@ -106,7 +107,12 @@ fn settings(config: &Config) -> Result<Settings> {
 }
 
 /// Reads the configuration again from where it came from; `started` is the one that cannot be left.
-fn reload(sources: Sources, started: Config, app: Arc<App>) -> Reload {
+fn reload(
+    sources: Sources,
+    started: Config,
+    app: Arc<App>,
+    certificates: Option<Arc<Certificates>>,
+) -> Reload {
     Arc::new(move || {
         let config = Config::load(&sources)?;
         let fixed = [
@@ -124,6 +130,7 @@ fn reload(sources: Sources, started: Config, app: Arc<App>) -> Reload {
             ..config
         };
         let settings = settings(&config)?;
+        certificates.iter().try_for_each(|certificates| certificates.reload())?;
         app.set(setup::settings(&config)?);
         Ok(settings)
     })

@@ -15,7 +15,7 @@ use crate::web::App;
 use crate::web::access::Visitor;
 use crate::web::gallery::page::{self, Chapter, Frame, Problem, Query};
 use crate::web::gallery::tile::TileView;
-use crate::web::gallery::words::{self, Address, Count, Number, in_query, shell, spelled};
+use crate::web::gallery::words::{self, Address, Number, in_query, shell, spelled};
 
 mod lines;
 
@@ -39,7 +39,7 @@ struct DocumentPage {
     folder: String,
     query: String,
     state: history::State,
-    counts: Vec<Count>,
+    counts: Vec<(Number, &'static str)>,
     undo: String,
     links: Vec<LinkView>,
     more_links: Number,
@@ -102,7 +102,7 @@ async fn document(
         });
         let counts = row.counts;
         let counts = [
-            (counts.found, "reference"),
+            (counts.found, if counts.found == 1 { "reference" } else { "references" }),
             (counts.proxied, "behind a proxy"),
             (counts.archived, "kept"),
             (counts.failed, "not to be had"),
@@ -118,7 +118,7 @@ async fn document(
             folder: part(path.parent().map(std::path::Path::as_os_str)),
             query: in_query(bytes),
             state,
-            counts: counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| Count(n, word)).collect(),
+            counts: counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| (Number(n), word)).collect(),
             undo: format!("imgkeep restore {}", shell(bytes)),
             more_links: Number(links.len().saturating_sub(LINKS) as u64),
             links: links.iter().take(LINKS).map(LinkView::new).collect(),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -72,6 +73,8 @@ pub(super) fn last(app: &App, most: usize, now: i64) -> Result<Vec<RunLine>, Pro
     lines.truncate(most);
     Ok(lines)
 }
+
+impl HtmlSafe for RunLine {}
 
 impl RunLine {
     fn of_view(view: &View, now: i64) -> Self {

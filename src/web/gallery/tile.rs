@@ -1,6 +1,7 @@
 //! An image in a grid.
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -19,6 +20,8 @@ pub(super) struct TileView {
     source: String,
     /// Thumbnails by width; empty where the image shows itself.
     sources: String,
+    /// Whether it is too small to fill the cell.
+    is_small: bool,
     width: u32,
     height: u32,
     name: String,
@@ -26,6 +29,8 @@ pub(super) struct TileView {
     kind: &'static str,
     size: Size,
 }
+
+impl HtmlSafe for TileView {}
 
 impl TileView {
     pub(super) fn new(catalog: &Catalog, tile: &Tile) -> Result<Self, catalog::Error> {
@@ -47,6 +52,7 @@ impl TileView {
                 SIZES.map(|size| format!("{} {size}w", thumbnail(size))).join(", ")
             },
             digest,
+            is_small: shows_itself && width.min(height) < 128,
             width,
             height,
             name,

@@ -203,6 +203,8 @@ pub(super) struct Address {
     is_link: bool,
 }
 
+impl HtmlSafe for Address {}
+
 impl Address {
     pub(super) fn new(url: &str) -> Self {
         Self {
@@ -220,6 +222,8 @@ pub(super) struct DocumentLink {
     name: String,
     folder: String,
 }
+
+impl HtmlSafe for DocumentLink {}
 
 impl DocumentLink {
     pub(super) fn new(path: &Path) -> Self {

@@ -4,22 +4,20 @@ use crate::web::gallery::words::spelled;
 
 /// Lines that are shown; who wants all asks `imgkeep archive --diff`.
 const LINES: usize = 2000;
-/// Of a longer line this many bytes are shown.
-const BYTES: usize = 4000;
+/// Of a longer text without a change this many characters are shown.
+const CHARS: usize = 2000;
+/// Words of a line that are compared each with each.
+const WORDS: usize = 1000;
 
 /// One line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::web::gallery) struct Line {
     /// `same`, `old`, `new`, `place` or `note`.
     pub(in crate::web::gallery) kind: &'static str,
     /// What precedes it: a sign, or nothing.
     pub(in crate::web::gallery) sign: &'static str,
-    /// What is the same in the other version of the line, and in front of what is not.
-    pub(in crate::web::gallery) head: String,
-    /// What is not.
-    pub(in crate::web::gallery) changed: String,
-    /// What is the same again.
-    pub(in crate::web::gallery) tail: String,
+    /// The text, and which parts of it the other version of the line does not have.
+    pub(in crate::web::gallery) parts: Vec<(bool, String)>,
 }
 
 /// The lines of a diff, and whether there are more of them.
@@ -57,44 +55,100 @@ fn single(line: &[u8]) -> Line {
         _ => ("same", ""),
     };
     let text = if kind == "place" { line } else { line.get(1..).unwrap_or_default() };
-    Line { kind, sign, head: shown(text, true), ..Line::default() }
+    Line { kind, sign, parts: vec![(false, cut(&shown(text), false))] }
 }
 
 /// Two versions of a line.
 fn pair(old: &[u8], new: &[u8]) -> (Line, Line) {
-    let (old, new) = (&old[1..], &new[1..]);
-    let is_inside = |text: &[u8], at: usize| text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    let mut head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    while head > 0 && (is_inside(old, head) || is_inside(new, head)) {
-        head -= 1;
-    }
-    let mut tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    while tail > 0 && is_inside(old, old.len() - tail) {
-        tail -= 1;
-    }
-    let line = |text: &[u8], kind, sign| Line {
-        kind,
-        sign,
-        head: shown(&text[..head], false),
-        changed: shown(&text[head..text.len() - tail], true),
-        tail: shown(&text[text.len() - tail..], true),
-    };
-    (line(old, "old", "−"), line(new, "new", "+"))
+    let (old, new) = (shown(&old[1..]), shown(&new[1..]));
+    let (old_words, new_words) = (words(&old), words(&new));
+    let (is_old, is_new) = differing(&old_words, &new_words);
+    (
+        Line { kind: "old", sign: "−", parts: parts(&old_words, &is_old) },
+        Line { kind: "new", sign: "+", parts: parts(&new_words, &is_new) },
+    )
 }
 
-/// Text as it is shown: of what is too long the start, or the end.
-fn shown(text: &[u8], from_start: bool) -> String {
+/// Words and what stands between them, each by itself; an address without brackets and quotes is one word.
+fn words(text: &str) -> Vec<&str> {
+    let is_between = |char: char| char.is_whitespace() || "\"'<>()[]{}".contains(char);
+    text.split_inclusive(is_between)
+        .flat_map(|word| {
+            let end = word.char_indices().next_back().filter(|(_, char)| is_between(*char));
+            let (word, between) = word.split_at(end.map_or(word.len(), |(at, _)| at));
+            [word, between]
+        })
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// For each word whether it is none of a longest common subsequence; of what is too long all between the common ends.
+fn differing(old: &[&str], new: &[&str]) -> (Vec<bool>, Vec<bool>) {
+    let (mut is_old, mut is_new) = (vec![false; old.len()], vec![false; new.len()]);
+    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let (old_end, new_end) = (old.len() - tail, new.len() - tail);
+    let (a, b) = (&old[head..old_end], &new[head..new_end]);
+    is_old[head..old_end].fill(true);
+    is_new[head..new_end].fill(true);
+    if a.len().saturating_mul(b.len()) > WORDS * WORDS {
+        return (is_old, is_new);
+    }
+    let width = b.len() + 1;
+    let mut lengths = vec![0_u32; (a.len() + 1) * width];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            lengths[i * width + j] = if a[i] == b[j] {
+                lengths[(i + 1) * width + j + 1] + 1
+            } else {
+                lengths[(i + 1) * width + j].max(lengths[i * width + j + 1])
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() && j < b.len() {
+        if a[i] == b[j] {
+            (is_old[head + i], is_new[head + j]) = (false, false);
+            (i, j) = (i + 1, j + 1);
+        } else if lengths[(i + 1) * width + j] >= lengths[i * width + j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    (is_old, is_new)
+}
+
+/// Neighbours of one kind together. What is the same and long is shown by its ends.
+fn parts(words: &[&str], is_changed: &[bool]) -> Vec<(bool, String)> {
+    let pairs: Vec<(bool, &str)> = is_changed.iter().copied().zip(words.iter().copied()).collect();
+    let runs = pairs.chunk_by(|a, b| a.0 == b.0);
+    runs.map(|run| {
+        let text: String = run.iter().map(|(_, word)| *word).collect();
+        (run[0].0, cut(&text, !run[0].0))
+    })
+    .collect()
+}
+
+/// Text of at most so many characters: of a longer one the start, and the end too with `both`.
+fn cut(text: &str, both: bool) -> String {
+    let count = text.chars().count();
+    if count <= CHARS {
+        return text.to_owned();
+    }
+    if !both {
+        return text.chars().take(CHARS).chain(['…']).collect();
+    }
+    let half = CHARS / 2;
+    text.chars().take(half).chain([' ', '…', ' ']).chain(text.chars().skip(count - half)).collect()
+}
+
+/// A line's text without its end.
+fn shown(text: &[u8]) -> String {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let cut = |text: &[u8]| -> String {
-        let parts = text.split(|byte| *byte == b'\t').map(spelled);
-        parts.collect::<Vec<_>>().join("\t")
-    };
-    match text.len() {
-        0..=BYTES => cut(text),
-        _ if from_start => format!("{}…", cut(&text[..BYTES])),
-        length => format!("…{}", cut(&text[length - BYTES..])),
-    }
+    let parts = text.split(|byte| *byte == b'\t').map(spelled);
+    parts.collect::<Vec<_>>().join("\t")
 }
 
 #[cfg(test)]
@@ -113,14 +167,12 @@ mod tests {
     #[test]
     fn what_differs_within_a_line_is_set_apart() {
         assert_eq!(
-            said("@@ -1,2 +1,2 @@\n a\n-图(http://图)\n-x\n+图(kept)\n+y\n"),
-            ["@@ -1,2 +1,2 @@[]", "a[]", "−图([http://图])", "−[x]", "+图([kept])", "+[y]"]
+            said("@@ -1,2 +1,2 @@\n a\n-图(http://图) b (x)\n-x\n+图(kept) b (y)\n+y\n"),
+            ["@@ -1,2 +1,2 @@", "a", "−图([http://图]) b ([x])", "−[x]", "+图([kept]) b ([y])", "+[y]"]
         );
-        // 图 and 圖 share their first byte.
-        assert_eq!(said("-图\n+圖\n"), ["−[图]", "+[圖]"]);
-        assert_eq!(said("-aa\n+a\n"), ["−a[a]", "+a[]"]);
-        assert_eq!(said("-a\r\n+b\r\n\\ No newline\n"), ["−[a]", "+[b]", " No newline[]"]);
-        assert_eq!(said("-a\n+b\n+c\n"), ["−a[]", "+b[]", "+c[]"]);
+        assert_eq!(said("-a\r\n+b\r\n\\ No newline\n"), ["−[a]", "+[b]", " No newline"]);
+        assert_eq!(said("-a\n+b\n+c\n"), ["−a", "+b", "+c"]);
+        assert_eq!(said("-a\n"), ["−a"]);
     }
 
     #[test]
