@@ -53,14 +53,14 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let daemon = Daemon { archive, board, orders: received, settings: first, reload };
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = stop::unless_asked_twice(&runtime, async {
+        // It stays until the end, and is removed then.
+        let (control, _socket) = web::control::bind(&root)?;
         for address in sockets.iter().filter_map(listen::Socket::address) {
             access.access.listens_at(address.ip());
             serve::announce(context, address)?;
         }
         let listeners = sockets.into_iter().map(|socket| socket.listen(certificates.as_ref()));
         let mut listeners = listeners.collect::<Result<Vec<Listener>>>()?;
-        // It stays until the end, and is removed then.
-        let (control, _socket) = web::control::bind(&root)?;
         listeners.push(control);
         let (stopping, stopped) = watch::channel(false);
         let stop = Stop::WhenTold(stopped);

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::ops::runs::{State as RunState, View};
+use crate::ops::runs::{Kind, State as RunState, View};
 use crate::web::App;
 use crate::web::problem::Problem;
 use crate::web::summary::summary;
@@ -79,11 +79,7 @@ fn text(app: &App) -> Result<String> {
     let ours = registry.sub_registry_with_prefix("imgkeep");
     archive(app, ours)?;
     runs(&app.board.runs(), ours);
-    let planned = numbers();
-    for plan in app.board.agenda().planned {
-        planned.get_or_create(&vec![("kind", word(&plan.kind))]).set(seconds(plan.next));
-    }
-    ours.register_with_unit("planned_timestamp", "When something comes by itself", Unit::Seconds, planned);
+    planned(app, ours)?;
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(classic(&text))
@@ -160,6 +156,30 @@ fn runs(runs: &[View], registry: &mut Registry) {
     registry.register_with_unit("last_run_end_timestamp", "When the last run ended", Unit::Seconds, ended);
     registry.register_with_unit("last_run_duration", "How long the last run took", Unit::Seconds, took);
     registry.register("last_run_success", "Whether the last run came to its end", succeeded);
+}
+
+/// What comes by itself, and how far it came.
+fn planned(app: &App, registry: &mut Registry) -> Result<()> {
+    let (next, last) = (numbers(), numbers());
+    for plan in app.board.agenda().planned {
+        let labels = vec![("kind", word(&plan.kind))];
+        next.get_or_create(&labels).set(seconds(plan.next));
+        if let Some(done) = plan.last {
+            last.get_or_create(&labels).set(seconds(done));
+        }
+    }
+    registry.register_with_unit("planned_timestamp", "When it comes by itself", Unit::Seconds, next);
+    registry.register_with_unit("planned_last_timestamp", "When it came last", Unit::Seconds, last);
+    if let Some(scrub) = app.archive.catalog.chore(&word(&Kind::Scrub))? {
+        // Blobs are read in order of digest, and digests are spread evenly.
+        let reached = scrub.cursor.map_or(0, |reached| {
+            let [high, low, ..] = *reached.as_bytes();
+            u16::from_be_bytes([high, low])
+        });
+        let ratio = ConstGauge::new(f64::from(reached) / f64::from(u16::MAX));
+        registry.register("scrub_ratio", "How much of the store was read again in this round", ratio);
+    }
+    Ok(())
 }
 
 fn numbers() -> Numbers {

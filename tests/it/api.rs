@@ -47,7 +47,8 @@ fn a_run_is_ordered_followed_and_reported() {
     let id = run["id"].as_str().unwrap();
     let again = daemon.ask(&format!("GET /api/v1/runs/{id}/events"), &[], "");
     assert_eq!(again.events().last().unwrap().1, *report);
-    assert_eq!(daemon.get("/api/v1/runs")["runs"][0]["id"], run["id"]);
+    let runs = daemon.get("/api/v1/runs");
+    assert!(runs["runs"].as_array().unwrap().iter().any(|listed| listed["id"] == id), "{runs}");
 }
 
 #[test]
@@ -168,7 +169,9 @@ fn what_is_asked_in_vain_is_told_as_a_problem() {
         let said = String::from_utf8_lossy(&reply.body).into_owned();
         assert!(!said.contains(daemon.test.root().to_str().unwrap()), "{said}");
     }
-    assert_eq!(daemon.get("/api/v1/runs")["runs"], json!([]), "nothing was ordered");
+    let runs = daemon.get("/api/v1/runs");
+    let is_ordered = |run: &Value| run["kind"] == "archive" || run["kind"] == "retry";
+    assert!(!runs["runs"].as_array().unwrap().iter().any(is_ordered), "nothing was ordered: {runs}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod browser;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod encodings;
 #[cfg(test)]
 mod explain;
@@ -24,6 +26,8 @@ mod feeds;
 mod front_door;
 #[cfg(test)]
 mod gallery;
+#[cfg(test)]
+mod gc;
 #[cfg(test)]
 mod hand_over;
 #[cfg(test)]

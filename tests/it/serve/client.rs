@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStdout};
+use std::process::{Child, ChildStdout, Command};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,7 +22,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(test: Test, words: &str) -> Self {
-        let mut command = test.command(&format!("--format json {words} --listen 127.0.0.1:0"));
+        let command = test.command(&format!("--format json {words} --listen 127.0.0.1:0"));
+        Self::run(test, command)
+    }
+
+    /// The same by another command, which says where it listens as JSON.
+    pub(super) fn run(test: Test, mut command: Command) -> Self {
         let mut child = command.spawn().expect("the program was built");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
