@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 rounds=${1:-5}
 seconds=${2:-5}
 
-cargo build --release --locked --bin imgkeep --example generate_blobs
+[[ -n ${IMGKEEP_BUILT:-} ]] || cargo build --release --locked --bin imgkeep --example generate_blobs
 bin=$PWD/target/release
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT

@@ -230,6 +230,9 @@ pub enum Error {
     },
 }
 
+/// Is called with each folder before it is listed.
+pub type Entering = Arc<dyn Fn(&Path) + Send + Sync>;
+
 /// Which part of the folders is walked, and who is told of the way. By default all of it, and nobody.
 #[derive(Clone, Default)]
 pub struct Part {
@@ -238,7 +241,7 @@ pub struct Part {
     /// Whether files are passed by: a walk of the folders alone.
     pub folders_only: bool,
     /// Called with each folder before it is listed.
-    pub entering: Option<Arc<dyn Fn(&Path) + Send + Sync>>,
+    pub entering: Option<Entering>,
 }
 
 impl Part {
@@ -447,6 +450,33 @@ mod tests {
         check(&["posts/**/*.md"], &[], &["posts/c.md", "posts/old/d.md"]);
         let options = Options { include: vec!["[z-a]".to_owned()], ..Options::default() };
         assert!(matches!(walk(&[], &options), Err(Error::Pattern { .. })));
+    }
+
+    #[test]
+    fn a_part_is_judged_as_the_whole_would_be() {
+        let root = tree(&["a.md", "sub/b.md", "sub/deep/c.md", "sub/drafts/d.md", "other/e.md", ".git/f.md"]);
+        fs::write(root.path().join(".gitignore"), "drafts/\n").unwrap();
+        let check = |only: &[&str], documents: &[&str], folders: &[&str]| {
+            let entered: Arc<std::sync::Mutex<Vec<PathBuf>>> = Arc::default();
+            let noted = Arc::clone(&entered);
+            let part = Part {
+                only: Some(only.iter().map(|path| root.path().join(path)).collect()),
+                entering: Some(Arc::new(move |folder| noted.lock().unwrap().push(folder.to_owned()))),
+                ..Part::default()
+            };
+            let found = walk_part(&[root.path().to_owned()], &part, &Options::default()).unwrap();
+            let below = |path: &Path| path.strip_prefix(root.path()).unwrap().to_str().unwrap().to_owned();
+            let entries: Vec<_> = found.entries.iter().map(|entry| below(&entry.path)).collect();
+            assert_eq!(entries, documents, "{only:?}");
+            let mut entered: Vec<_> = entered.lock().unwrap().iter().map(|path| below(path)).collect();
+            entered.sort();
+            assert_eq!(entered, folders, "{only:?}");
+        };
+        check(&[""], &["a.md", "other/e.md", "sub/b.md", "sub/deep/c.md"], &["", "other", "sub", "sub/deep"]);
+        check(&["sub"], &["sub/b.md", "sub/deep/c.md"], &["", "sub", "sub/deep"]);
+        check(&["sub/deep/c.md", "a.md"], &["a.md", "sub/deep/c.md"], &["", "sub", "sub/deep"]);
+        check(&["sub/drafts/d.md", ".git/f.md", "nothing.md"], &[], &["", "sub"]);
+        check(&[], &[], &[""]);
     }
 
     #[test]

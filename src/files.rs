@@ -157,16 +157,29 @@ fn digest_of(file: &mut File, path: &Path) -> Result<Digest, Error> {
     }
 }
 
-/// Makes a file that was not there, for its owner alone. Not durable until it and its folder are synced.
+/// Makes a file that was not there, for whomever the umask lets read it: a web server of another user may serve the
+/// store. Not durable until it and its folder are synced.
 pub fn create_new(path: &Path) -> Result<File, Error> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+    create_with(path, 0o666)
+}
+
+/// The same for its owner alone, whatever the umask is.
+pub fn create_private(path: &Path) -> Result<File, Error> {
+    create_with(path, 0o600)
+}
+
+fn create_with(path: &Path, mode: u32) -> Result<File, Error> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
     file.map_err(Error::io(path, "create"))
 }
 
-/// Makes a file that was not there, with these bytes, and syncs it; its folder is the caller's to sync.
-/// Leaves nothing behind if it fails.
+/// Makes a file that was not there, for its owner alone, with these bytes, and syncs it; its folder is the caller's to
+/// sync. Leaves nothing behind if it fails.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = create_new(path)?;
+    fill(path, create_private(path)?, bytes)
+}
+
+fn fill(path: &Path, mut file: File, bytes: &[u8]) -> Result<(), Error> {
     let written = file.write_all(bytes).map_err(Error::io(path, "write"));
     let synced = written.and_then(|()| file.sync_all().map_err(Error::io(path, "sync")));
     if synced.is_err() {
@@ -179,9 +192,18 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Puts `bytes` at `path` in one step, durably, over whatever stood there. Not for documents, which
 /// other hands edit: see [`replace`].
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_by(create_new, path, bytes)
+}
+
+/// The same for its owner alone.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_by(create_private, path, bytes)
+}
+
+fn write_by(create: fn(&Path) -> Result<File, Error>, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = Folder::of(path)?;
     let new = folder.path().join(Stage::New.name(path.file_name().unwrap_or_default()));
-    write_new(&new, bytes)?;
+    fill(&new, create(&new)?, bytes)?;
     rename(&new, path).inspect_err(|_| {
         let _ = fs::remove_file(&new);
     })?;

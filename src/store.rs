@@ -523,6 +523,22 @@ mod tests {
     }
 
     #[test]
+    fn a_web_server_of_another_user_may_read_what_the_umask_lets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        std::fs::write(folder.path().join("as-the-umask-has-it"), b"").unwrap();
+        let mode = |path: &Path| Stat::of(path).unwrap().permissions();
+        let expected = mode(&folder.path().join("as-the-umask-has-it"));
+        let mut draft = store.begin().unwrap();
+        draft.write(b"x").unwrap();
+        let draft = draft.finish();
+        let blob = BlobName { digest: draft.digest(), media_type: MediaType::Gif };
+        store.commit(vec![(draft, MediaType::Gif)]).unwrap();
+        assert_eq!(mode(&store.path(blob)), expected);
+        assert_eq!(mode(&folder.path().join("VERSION")), expected);
+    }
+
+    #[test]
     fn a_later_layout_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("VERSION"), "imgkeep store 2\n").unwrap();

@@ -83,17 +83,24 @@ impl Catalog {
         if let Some(document) = damaged {
             return Err(self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&document))));
         }
-        let collect = || -> rusqlite::Result<Vec<(i64, [u8; 32], String, u64, Option<i64>)>> {
-            let mut query = reader.prepare_cached(
-                "SELECT id, digest, extension, bytes, since FROM blobs LEFT JOIN unreferenced ON blob = id
-                 ORDER BY digest",
-            )?;
-            let rows = query
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
-            rows.collect()
+        let rows = {
+            let mut query = reader
+                .prepare_cached(
+                    "SELECT id, digest, extension, bytes, since FROM blobs LEFT JOIN unreferenced ON blob = id
+                     ORDER BY digest",
+                )
+                .map_err(|source| self.sqlite(source))?;
+            let row = |row: &rusqlite::Row<'_>| {
+                let digest: [u8; 32] = row.get(1)?;
+                let extension: String = row.get(2)?;
+                let (bytes, marked): (u64, Option<i64>) = (row.get(3)?, row.get(4)?);
+                Ok((row.get::<_, i64>(0)?, digest, extension, bytes, marked))
+            };
+            let rows = query.query_map([], row).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+            rows.map_err(|source| self.sqlite(source))?
         };
         let mut found = Vec::new();
-        for (id, digest, extension, bytes, marked) in collect().map_err(|source| self.sqlite(source))? {
+        for (id, digest, extension, bytes, marked) in rows {
             let of_blob = references.get(&id).copied().unwrap_or_default();
             if let Some(since) = of_blob.unreferenced_since(marked, now) {
                 found.push(Unreferenced { id, blob: self.blob_name(digest, &extension)?, bytes, since });

@@ -56,7 +56,7 @@ impl Journal {
     pub fn create(folder: &Path, run: &str) -> Result<Self, files::Error> {
         folder::create_all(folder)?;
         let path = folder.join(format!("{run}.jsonl.gz"));
-        let file = files::create_new(&path)?;
+        let file = files::create_private(&path)?;
         Folder::open(folder)?.sync()?;
         Ok(Self { path, file })
     }

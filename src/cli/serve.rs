@@ -10,10 +10,12 @@ use anyhow::Result;
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::runtime::{self, Runtime};
+use tokio::signal::unix::{self, SignalKind};
 
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Format, listen, print, setup};
 use crate::ops::stop;
+use crate::serve::tls::Certificates;
 use crate::serve::{self, Site};
 use crate::web;
 
@@ -54,12 +56,32 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
             stop::signal().await;
             tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
         };
+        let reloading = tokio::spawn(reload(certificates));
         serve::run(listeners, site, stop).await;
+        reloading.abort();
         anyhow::Ok(())
     })?;
     // A read that hangs is not waited for.
     runtime.shutdown_background();
     Ok(Exit::Done)
+}
+
+/// Reads the certificates again whenever SIGHUP says so: they are renewed every few weeks.
+async fn reload(certificates: Option<Arc<Certificates>>) {
+    let mut hangup = match unix::signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::warn!(%error, "signals cannot be heard"),
+    };
+    while hangup.recv().await.is_some() {
+        let Some(certificates) = &certificates else { continue };
+        match certificates.reload() {
+            Ok(()) => tracing::info!("the certificates were read again"),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the certificates stay as they were: they could not be read again"
+            ),
+        }
+    }
 }
 
 /// Tells the service manager, if there is one (sd_notify(3)).

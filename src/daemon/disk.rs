@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_disk_is_short_of_room_by_its_size() {
         let check = |free, whole, expected| {
-            assert_eq!(Room { free, whole }.is_short(), expected, "{free} of {whole}")
+            assert_eq!(Room { free, whole }.is_short(), expected, "{free} of {whole}");
         };
         check(0, 0, false);
         check(31 << 20, 1 << 40, true);

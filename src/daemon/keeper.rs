@@ -45,6 +45,8 @@ pub(super) struct Keeper {
     backlog: Backlog,
     /// Folders to look through as a whole.
     whole: BTreeSet<PathBuf>,
+    /// Likewise, for they tell nothing of changes.
+    polled: BTreeSet<PathBuf>,
     orders: VecDeque<Order>,
     schedule: Schedule,
     wanted: Wanted,
@@ -80,6 +82,7 @@ impl Keeper {
             changes: Changes::new(settings.settle),
             backlog: Backlog::default(),
             whole: BTreeSet::new(),
+            polled: BTreeSet::new(),
             orders: VecDeque::new(),
             schedule,
             wanted: Wanted::default(),
@@ -125,8 +128,9 @@ impl Keeper {
             Event::Look => self.look(),
             Event::Looked(seen, room) => {
                 self.is_looking = false;
-                let found = self.watch.take(seen, self.settings.poll, Instant::now());
-                self.whole.extend(found);
+                let unseen = self.watch.take(seen, self.settings.poll, Instant::now());
+                self.whole.extend(unseen.new);
+                self.polled.extend(unseen.polled);
                 if !self.is_ready {
                     self.is_ready = true;
                     self.start();
@@ -325,6 +329,7 @@ impl Keeper {
         let now = Instant::now();
         let mut paths = self.changes.take(now);
         paths.extend(self.backlog.take(now));
+        paths.append(&mut self.polled);
         if !paths.is_empty() {
             return Some(Task::Look { kind: Kind::Change, paths });
         }

@@ -1,5 +1,11 @@
 //! What the service manager is told (sd_notify(3)); nothing where there is none.
 
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -38,7 +44,19 @@ pub(super) fn pulse() -> Option<Duration> {
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
+    let Some(socket) = env::var_os("NOTIFY_SOCKET") else { return };
+    let text: String = state.iter().map(|state| format!("{state}\n")).collect();
+    if let Err(error) = send(&socket, text.as_bytes()) {
         tracing::debug!(%error, "the service manager does not listen");
     }
+}
+
+/// The socket may have no file: its name then begins with `@` (unix(7), "Abstract sockets"), which the crate does not
+/// know.
+fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(text, &address).map(drop)
 }

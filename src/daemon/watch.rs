@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use tokio::sync::mpsc::Receiver;
 
-use crate::crawl::{self, Part};
+use crate::crawl::{self, Entering, Part};
 use crate::daemon::watch::inotify::Inotify;
 use crate::files::stat::Stat;
 use crate::ops::runs::Watched;
@@ -36,8 +36,12 @@ pub(super) enum Hint {
 /// How changes in a folder are noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum How {
+    /// Nobody has looked yet.
+    Unknown,
     Events,
-    Polling { why: String },
+    Polling {
+        why: String,
+    },
     Missing,
 }
 
@@ -83,7 +87,7 @@ impl Watch {
         for folder in folders {
             if self.roots.iter().all(|root| root.folder != *folder) {
                 let (folder, polled) = (folder.clone(), Instant::now());
-                self.roots.push(Root { folder, how: How::Missing, id: None, polled });
+                self.roots.push(Root { folder, how: How::Unknown, id: None, polled });
             }
         }
     }
@@ -122,7 +126,7 @@ impl Watch {
             let (how, why) = match &root.how {
                 How::Events => ("events", None),
                 How::Polling { why } => ("polling", Some(why.clone())),
-                How::Missing => ("missing", Some("there is no such folder".to_owned())),
+                How::Unknown | How::Missing => ("missing", Some("there is no such folder".to_owned())),
             };
             Watched { folder: root.folder.clone(), how: how.to_owned(), why }
         });
@@ -145,10 +149,9 @@ impl Watch {
         Look { roots: self.roots.clone(), inotify: self.inotify.clone(), options: options.clone() }
     }
 
-    /// Takes over what was seen, and returns the folders that are to be looked through: those that are there now and
-    /// were not before, and those that tell nothing of changes and whose time has come.
-    pub(super) fn take(&mut self, seen: Vec<Seen>, poll: Duration, now: Instant) -> BTreeSet<PathBuf> {
-        let mut changed = BTreeSet::new();
+    /// Takes over what was seen, and returns the folders that are to be looked through.
+    pub(super) fn take(&mut self, seen: Vec<Seen>, poll: Duration, now: Instant) -> Unseen {
+        let mut unseen = Unseen::default();
         for Seen { folder, id, how } in seen {
             let Some(root) = self.roots.iter_mut().find(|root| root.folder == folder) else { continue };
             let is_new = id.is_some() && id != root.id;
@@ -158,11 +161,12 @@ impl Watch {
             let is_polled = matches!(how, How::Polling { .. }) && now >= root.polled + poll;
             if is_new || is_polled {
                 root.polled = now;
-                changed.insert(folder);
+                let folders = if is_new { &mut unseen.new } else { &mut unseen.polled };
+                folders.insert(folder);
             }
             (root.id, root.how) = (id, how);
         }
-        changed
+        unseen
     }
 
     /// Watches `folder`, which is new, and what lies below it.
@@ -184,7 +188,7 @@ impl Watch {
     }
 
     /// What is called with each folder that a walk of documents enters: who walks there watches it.
-    pub(super) fn entering(&self) -> Option<Arc<dyn Fn(&Path) + Send + Sync>> {
+    pub(super) fn entering(&self) -> Option<Entering> {
         let listening: Vec<PathBuf> = self
             .roots
             .iter()
@@ -205,13 +209,23 @@ impl Watch {
 fn tell(folder: &Path, how: &How, before: &How) {
     let folder = folder.display();
     match how {
-        How::Events if *before == How::Missing => tracing::info!(%folder, "watched"),
+        How::Unknown => {}
+        How::Events if matches!(before, How::Unknown | How::Missing) => tracing::info!(%folder, "watched"),
         How::Events => tracing::info!(%folder, "watched again"),
         How::Polling { why } => {
             tracing::warn!(%folder, %why, "changes are not told: it is looked through now and then");
         }
         How::Missing => tracing::warn!(%folder, "there is no such folder: it is looked for"),
     }
+}
+
+/// Folders of which it is not known what is in them.
+#[derive(Debug, Default)]
+pub(super) struct Unseen {
+    /// They are there now, and were not before.
+    pub(super) new: BTreeSet<PathBuf>,
+    /// They tell nothing of changes, and their time has come.
+    pub(super) polled: BTreeSet<PathBuf>,
 }
 
 /// What was seen of one watched folder.

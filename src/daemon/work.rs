@@ -9,7 +9,7 @@ use anyhow::Result;
 use tokio::runtime::Handle;
 
 use crate::catalog::{KnownDocuments, OriginKey};
-use crate::crawl::{Entry, Part, Skip};
+use crate::crawl::{Entering, Entry, Part, Skip};
 use crate::daemon::Settings;
 use crate::files::stat::Stat;
 use crate::ops::archive::{self, Options, Report, Update};
@@ -64,7 +64,7 @@ pub(super) struct Work {
     /// The watched folders that are there.
     pub(super) roots: Vec<PathBuf>,
     /// Called with each folder that is entered.
-    pub(super) entering: Option<Arc<dyn Fn(&std::path::Path) + Send + Sync>>,
+    pub(super) entering: Option<Entering>,
     /// Which documents are still being changed: they come later.
     pub(super) changing: HashSet<PathBuf>,
 }

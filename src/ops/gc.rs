@@ -27,7 +27,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -156,12 +156,12 @@ fn is_gone(archive: &Archive, document: &DocumentId) -> bool {
 
 fn is_due(archive: &Archive, found: &Unreferenced, grace: i64, now: i64) -> bool {
     // By two clocks: one of them may have been wrong.
-    found.since.saturating_add(grace) <= now && is_old(archive.store.path(found.blob), grace, now)
+    found.since.saturating_add(grace) <= now && is_old(&archive.store.path(found.blob), grace, now)
 }
 
 /// Whether nobody wrote the file for so long; also if there is none.
-fn is_old(path: PathBuf, grace: i64, now: i64) -> bool {
-    match Stat::find(&path) {
+fn is_old(path: &Path, grace: i64, now: i64) -> bool {
+    match Stat::find(path) {
         Ok(Some(stat)) => (stat.mtime_ns / 1_000_000).saturating_add(grace) <= now,
         Ok(None) => true,
         Err(_) => false,
@@ -236,7 +236,7 @@ impl Collecting<'_> {
         let known: HashSet<BlobName> = archive.catalog.blobs()?.into_iter().collect();
         // What a dry run leaves in place is no orphan.
         let old = store.list()?.into_iter().filter_map(Result::ok).filter(|blob| !known.contains(blob));
-        let mut old: Vec<BlobName> = old.filter(|blob| is_old(store.path(*blob), *grace, *now)).collect();
+        let mut old: Vec<BlobName> = old.filter(|blob| is_old(&store.path(*blob), *grace, *now)).collect();
         if old.is_empty() {
             return Ok(());
         }
@@ -251,7 +251,7 @@ impl Collecting<'_> {
             let mut still = Vec::new();
             for blob in old {
                 let knows = archive.catalog.knows(blob.digest)?;
-                still.extend((!knows && is_old(store.path(blob), *grace, *now)).then_some(blob));
+                still.extend((!knows && is_old(&store.path(blob), *grace, *now)).then_some(blob));
             }
             old = still;
             store.discard(&paths(&old), self.day()?)?;

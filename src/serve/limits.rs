@@ -11,7 +11,7 @@ use crate::serve::listener::Peer;
 /// Connections at a time, if the system allows for them; the next ones wait to be accepted.
 const MOST_CONNECTIONS: usize = 1024;
 /// Files at a time that are kept open because they may be asked for again.
-const MOST_FILES: usize = 1024;
+const MOST_FILES: usize = 4096;
 /// Of one address that is not this machine's. A reverse proxy beside us speaks for everybody.
 const MOST_OF_A_PEER: usize = 32;
 /// What the rest of the process has open.
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn there_is_room_for_what_may_be_open() {
         for (descriptors, connections, files) in
-            [(64, LEAST, LEAST), (1024, 308, 308), (4096, 1024, 1024), (usize::MAX, 1024, 1024)]
+            [(64, LEAST, LEAST), (1024, 308, 308), (4096, 1024, 1332), (usize::MAX, 1024, 4096)]
         {
             assert_eq!(Limits::of(descriptors), Limits { connections, files }, "{descriptors}");
         }

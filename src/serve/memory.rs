@@ -13,6 +13,7 @@ use hyper::HeaderMap;
 use hyper::body::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::blob::BlobName;
@@ -25,6 +26,8 @@ use crate::store::{self, Store};
 const LOOK_AGAIN: u64 = 5_000;
 /// How long a file may stay open that nobody asks for, in milliseconds.
 const IDLE: u64 = 30_000;
+/// Between two looks at what is asked for: short enough that it is always believed to be there.
+const PAUSE: Duration = Duration::from_secs(2);
 /// The largest blob whose bytes are held; they are sent with the head in one piece.
 const SMALL: u64 = 64 * 1024;
 /// What a blob takes besides its bytes, about: its head, its name twice, and what the allocator adds.
@@ -43,6 +46,8 @@ pub(super) struct Loaded {
     file: Identity,
     /// When it was last seen in the store: milliseconds after the start of the memory.
     seen: AtomicU64,
+    /// Whether it was asked for since it was last looked for.
+    is_asked: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -71,7 +76,7 @@ pub(super) struct Memory {
     start: Instant,
     held: Cache<BlobName, Arc<Loaded>, Weight>,
     open: Cache<BlobName, Arc<Loaded>>,
-    /// Whether somebody looks after the open ones.
+    /// Whether somebody looks after it.
     is_swept: AtomicBool,
 }
 
@@ -107,6 +112,9 @@ impl Memory {
     /// A blob that is at hand and was seen in the store not long ago. Never blocks.
     pub(super) fn get(&self, blob: BlobName, now: Instant) -> Option<Arc<Loaded>> {
         let loaded = self.held.get(&blob).or_else(|| self.open.get(&blob))?;
+        if !loaded.is_asked.load(Ordering::Relaxed) {
+            loaded.is_asked.store(true, Ordering::Relaxed);
+        }
         let seen = loaded.seen.load(Ordering::Relaxed);
         (self.milliseconds(now) < seen.saturating_add(LOOK_AGAIN)).then_some(loaded)
     }
@@ -129,7 +137,7 @@ impl Memory {
         }
         let size = stat.size;
         let content = match usize::try_from(size) {
-            Ok(length) if size <= SMALL => {
+            Ok(length) if size <= SMALL && self.held.capacity() > 0 => {
                 let bytes = body::read(&file, 0, length);
                 Content::Held(bytes.map_err(files::Error::io(&store.path(blob), "read"))?)
             }
@@ -138,7 +146,8 @@ impl Memory {
         let validators = image::validators(blob, &stat);
         let head = image::head(blob, &validators, size);
         let (file, seen) = (Identity::of(&stat), AtomicU64::new(now));
-        let loaded = Arc::new(Loaded { content, size, validators, head, file, seen });
+        let is_asked = AtomicBool::new(true);
+        let loaded = Arc::new(Loaded { content, size, validators, head, file, seen, is_asked });
         match loaded.content {
             Content::Held(_) => self.held.insert(blob, Arc::clone(&loaded)),
             Content::Open(_) => self.open.insert(blob, Arc::clone(&loaded)),
@@ -146,20 +155,44 @@ impl Memory {
         Ok(Some(loaded))
     }
 
-    /// Closes files that are not asked for, as long as there are any. The caller sees to it that this is called again when there are.
-    pub(super) async fn sweep(self: Arc<Self>) {
-        while !self.open.is_empty() {
-            sleep(Duration::from_millis(IDLE)).await;
-            let now = self.milliseconds(Instant::now());
-            let oldest = now.saturating_sub(IDLE);
-            self.open.retain(|_, loaded| loaded.seen.load(Ordering::Relaxed) >= oldest);
+    /// Looks after what is held, for as long as anybody asks for it or files are open. The caller sees to it that this is
+    /// called again when there is something.
+    pub(super) async fn sweep(self: Arc<Self>, store: Arc<Store>) {
+        loop {
+            sleep(PAUSE).await;
+            let (memory, store) = (Arc::clone(&self), Arc::clone(&store));
+            let looked = spawn_blocking(move || memory.look_again(&store)).await;
+            if looked.is_ok_and(|asked| asked == 0) && self.open.is_empty() {
+                break;
+            }
         }
         self.is_swept.store(false, Ordering::Relaxed);
     }
 
-    /// Whether files are open and nobody looks after them; who is told so does.
+    /// Looks whether the blobs that were asked for since the last time are still there, all at once: to do so for each request
+    /// would cost more than to answer it. Says how many there were, and closes files that nobody asks for.
+    fn look_again(&self, store: &Store) -> usize {
+        let now = self.milliseconds(Instant::now());
+        let all = self.held.iter().chain(self.open.iter());
+        let asked: Vec<_> =
+            all.filter(|(_, loaded)| loaded.is_asked.swap(false, Ordering::Relaxed)).collect();
+        for (blob, loaded) in &asked {
+            let found = Stat::of(&store.path(*blob));
+            if found.is_ok_and(|stat| loaded.file == Identity::of(&stat)) {
+                loaded.seen.store(now, Ordering::Relaxed);
+            } else {
+                self.held.remove(blob);
+                self.open.remove(blob);
+            }
+        }
+        let oldest = now.saturating_sub(IDLE);
+        self.open.retain(|_, loaded| loaded.seen.load(Ordering::Relaxed) >= oldest);
+        asked.len()
+    }
+
+    /// Whether nobody looks after what is held; who is told so does.
     pub(super) fn needs_sweeping(&self) -> bool {
-        !self.open.is_empty() && !self.is_swept.swap(true, Ordering::Relaxed)
+        !self.is_swept.swap(true, Ordering::Relaxed)
     }
 
     fn milliseconds(&self, now: Instant) -> u64 {

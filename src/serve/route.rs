@@ -82,7 +82,7 @@ pub(super) async fn answer(
     let looker = Arc::clone(&site);
     let response = spawn_blocking(move || looker.answer(&head, outbox.as_ref())).await;
     if site.memory.needs_sweeping() {
-        tokio::spawn(Arc::clone(&site.memory).sweep());
+        tokio::spawn(Arc::clone(&site.memory).sweep(Arc::clone(&site.store)));
     }
     let response = response.unwrap_or_else(|error| {
         tracing::error!(%error, "a request was not answered");

@@ -25,6 +25,8 @@ mod feeds;
 #[cfg(test)]
 mod front_door;
 #[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod gc;
 #[cfg(test)]
 mod hand_over;

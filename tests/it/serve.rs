@@ -1,7 +1,12 @@
 //! `imgkeep serve`, asked over raw sockets, so that nothing on the way mends a request.
 
-mod client;
+pub(crate) mod client;
+mod flood;
+mod handed;
 mod limits;
+mod others;
+mod read_only;
+mod tls;
 
 use std::fs;
 use std::net::TcpStream;

@@ -11,7 +11,7 @@ use crate::files::litter::Stage;
 use crate::files::replace::{Refused, Replaced, Target};
 use crate::files::stat::Stat;
 use crate::files::swap::{Swap, Way};
-use crate::files::{Error, attributes, create_new, digest, quiet, remove};
+use crate::files::{Error, attributes, create_private, digest, quiet, remove};
 
 /// Each folder is held open until the batch is done; a process may have 1,024 files open by default.
 const MOST_FOLDERS: usize = 256;
@@ -54,7 +54,7 @@ impl Batch {
         let old = target.open()?;
         let name = target.document.file_name().unwrap_or_default();
         let new = folder.join(Stage::New.name(name));
-        let mut file = create_new(&new)?;
+        let mut file = create_private(&new)?;
         let written = write(&mut file, &new, target, &old);
         let written = written.inspect_err(|_| {
             // The first error is the one to tell; the file is litter that a sweep knows by its name.

@@ -90,7 +90,7 @@ impl Token {
     /// As [`Self::read`], or when it cannot be written.
     pub fn read_or_make(path: &Path) -> Result<Self> {
         if !path.try_exists()? {
-            files::write(path, format!("{}\n", random()?).as_bytes())?;
+            files::write_private(path, format!("{}\n", random()?).as_bytes())?;
         }
         Self::read(path)
     }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStdout};
+use std::process::{Child, ChildStdout, Command};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,16 +13,21 @@ use crate::support::Test;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `imgkeep serve` on a free port of loopback; killed when dropped.
-pub(super) struct Server {
-    pub(super) child: Child,
-    pub(super) address: SocketAddr,
-    pub(super) test: Test,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) test: Test,
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
-    pub(super) fn start(test: Test, words: &str) -> Self {
-        let mut command = test.command(&format!("--format json {words} --listen 127.0.0.1:0"));
+    pub(crate) fn start(test: Test, words: &str) -> Self {
+        let command = test.command(&format!("--format json {words} --listen 127.0.0.1:0"));
+        Self::run(test, command)
+    }
+
+    /// The same by another command, which says where it listens as JSON.
+    pub(super) fn run(test: Test, mut command: Command) -> Self {
         let mut child = command.spawn().expect("the program was built");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
@@ -33,12 +38,12 @@ impl Server {
     }
 
     /// One request on a connection of its own.
-    pub(super) fn ask(&self, method: &str, target: &str, fields: &[&str]) -> Reply {
+    pub(crate) fn ask(&self, method: &str, target: &str, fields: &[&str]) -> Reply {
         self.ask_as(&self.address.to_string(), method, target, fields)
     }
 
     /// The same, with another Host.
-    pub(super) fn ask_as(&self, host: &str, method: &str, target: &str, fields: &[&str]) -> Reply {
+    pub(crate) fn ask_as(&self, host: &str, method: &str, target: &str, fields: &[&str]) -> Reply {
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
         for field in fields {
             request.push_str(&format!("{field}\r\n"));
@@ -48,7 +53,7 @@ impl Server {
     }
 
     /// Sends these bytes and reads one answer.
-    pub(super) fn exchange(&self, request: &[u8]) -> Reply {
+    pub(crate) fn exchange(&self, request: &[u8]) -> Reply {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
         on(&mut stream, request)
     }
@@ -63,13 +68,13 @@ impl Drop for Server {
 }
 
 /// A GET that leaves the connection open.
-pub(super) fn get(target: &str, fields: &[&str]) -> Vec<u8> {
+pub(crate) fn get(target: &str, fields: &[&str]) -> Vec<u8> {
     let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes()
 }
 
 /// Sends `request` on a connection and reads the answer, as long as its head says.
-pub(super) fn on(stream: &mut TcpStream, request: &[u8]) -> Reply {
+pub(crate) fn on(stream: &mut TcpStream, request: &[u8]) -> Reply {
     stream.set_read_timeout(Some(PATIENCE)).expect("it is no zero");
     stream.write_all(request).expect("it is read");
     let is_head = request.starts_with(b"HEAD");
@@ -97,16 +102,16 @@ pub(super) fn on(stream: &mut TcpStream, request: &[u8]) -> Reply {
 }
 
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     /// Names in lower case.
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
     /// The value of a field that is there once.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut values =
             self.fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         let value = values.next();
