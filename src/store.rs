@@ -13,6 +13,7 @@
 //! before [`Store::commit`] returns. The store has not heard of documents, origins or the catalog.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -210,7 +211,8 @@ impl Store {
         Ok(Hold { _file: file })
     }
 
-    /// Moves files of the store into its trash, under the name of `day`; what is not there is passed over.
+    /// Moves files of the store into its trash, under the name of `day`; what is not there is passed over. The
+    /// thumbnails of a blob go with it, for good.
     ///
     /// # Errors
     /// When the disk refuses; the others are where they were.
@@ -229,9 +231,28 @@ impl Store {
                 Err(error) => return Err(error.into()),
             }
             shards.extend(path.parent().map(Path::to_owned));
+            self.remove_thumbnails(name);
         }
         let folders: Vec<PathBuf> = shards.into_iter().chain([trash]).collect();
         Ok(self.folder.sync_files(&folders)?)
+    }
+
+    /// Of the blob whose file has this name, in whatever sizes there are. What stays does no harm.
+    fn remove_thumbnails(&self, file: &OsStr) {
+        let Some((name, _)) = file.to_str().and_then(|name| name.split_once('.')) else { return };
+        let Some(shard) = name.get(..2) else { return };
+        let folder = self.root.join("thumbnails").join(shard);
+        let is_of_blob = |other: &OsString| {
+            other
+                .to_str()
+                .and_then(|other| other.strip_prefix(name))
+                .is_some_and(|rest| rest.starts_with('-'))
+        };
+        for thumbnail in files::names(&folder).unwrap_or_default().into_iter().filter(is_of_blob) {
+            if let Err(error) = files::remove(&folder.join(thumbnail)) {
+                tracing::debug!(%error, "a thumbnail stays");
+            }
+        }
     }
 
     /// The days on which something was discarded that is still in the trash, with what there is.

@@ -264,3 +264,38 @@ fn a_browser_goes_through_the_gallery_and_an_archived_page() {
         "{asked:?}"
     );
 }
+
+#[test]
+fn a_browser_signs_in_asks_again_and_watches_the_run_to_its_end() {
+    let Some(browser) = Browser::start() else { return };
+    let origin = Origin::start();
+    let test = posts(&origin);
+    test.run("archive posts").expect_code(3);
+    let server = Server::start(test, "daemon");
+    let token = String::from_utf8(server.test.read("cache/token")).expect("a token is text");
+    let home = format!("http://{}/", server.address);
+    let found = picture::sized(ImageFormat::Png, 99, 700, 400);
+    origin.image("http://a.example/gone.png", found.clone());
+
+    browser.open(&format!("{home}failures"));
+    browser.wait("return document.querySelector('form[action=\"/retry\"]') === null");
+    browser.click("details.sign-in summary");
+    browser.write("#token", token.trim());
+    browser.click(".sign-in form button");
+    browser.wait("return document.querySelector('form[action=\"/sign-out\"]') !== null");
+    browser.open(&format!("{home}failures"));
+    browser.click("form[action='/retry'] button");
+    browser.wait("return location.pathname.startsWith('/runs/')");
+    // The page shows the report by itself once the run is over.
+    browser.wait("const state = document.getElementById('state'); return state !== null && state.textContent === 'done'");
+    browser.wait("return document.querySelector('[data-events]') === null");
+    let digest = Digest::of(&found);
+    assert!(server.test.blobs().contains_key(&digest));
+    browser.open(&format!("{home}image/{digest}"));
+    browser.wait_for_images(2);
+    browser.open(&format!("{home}failures"));
+    browser.wait("return document.querySelector('.empty') !== null");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    let asked = browser.requests();
+    assert_eq!(asked.iter().filter(|url| !url.starts_with(&home)).collect::<Vec<_>>(), Vec::<&String>::new());
+}

@@ -158,9 +158,13 @@ mod tests {
     fn said(diff: &str) -> Vec<String> {
         let diff = format!("--- a/x\n+++ b/x\n{diff}");
         let (lines, _) = of(diff.as_bytes());
+        let part = |(is_changed, text): &(bool, String)| match is_changed {
+            true => format!("[{text}]"),
+            false => text.clone(),
+        };
         lines
             .iter()
-            .map(|line| format!("{}{}[{}]{}", line.sign, line.head, line.changed, line.tail))
+            .map(|line| line.parts.iter().fold(line.sign.to_owned(), |all, next| all + &part(next)))
             .collect()
     }
 
