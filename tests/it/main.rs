@@ -35,6 +35,8 @@ mod ladder;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod recall;
 #[cfg(test)]
 mod repair;
