@@ -5,11 +5,11 @@
 //! | over the control socket, our own user or root | yes | yes, of any path |
 //! | over the control socket, anybody else whom its mode lets in | yes | yes, below the allowed folders |
 //! | with the token | yes | yes, below the allowed folders |
-//! | with the cookie of a [session](session) | yes | by the gallery's forms, from its own pages |
+//! | with the cookie of a [session] | yes | by the gallery's forms, from its own pages |
 //! | anybody else | as `server.readers` says | no |
 //!
 //! Whoever comes over an address must have asked for a name of ours, so that no foreign name that was led here
-//! (DNS rebinding) is answered; and what changes something must not come from [another site](cross_site).
+//! (DNS rebinding) is answered; and what changes something must not come from another site (`cross_site`).
 
 use std::net::IpAddr;
 use std::sync::{Arc, RwLock};
