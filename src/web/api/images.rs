@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog;
-use crate::catalog::pages::{Image, ImageFilter};
+use crate::catalog::gallery::{Filter, Page, Place, Tile, User};
 use crate::digest::Digest;
 use crate::media::MediaType;
 use crate::ops::Archive;
@@ -17,6 +17,9 @@ use crate::web::App;
 use crate::web::api::ask::{Asked, Named, blocking};
 use crate::web::api::part::{Part, cursor, wrong};
 use crate::web::problem::Problem;
+
+/// Documents of one image that are listed.
+const DOCUMENTS: usize = 1_000;
 
 #[derive(Deserialize)]
 pub(super) struct Question {
@@ -64,6 +67,7 @@ pub(super) struct Whole {
     kept: Kept,
     /// Whether the bytes are in the store.
     there: bool,
+    /// Those that show it, in order of path, the first thousand.
     documents: Vec<String>,
 }
 
@@ -73,18 +77,23 @@ pub(super) async fn list(
 ) -> Result<Json<List>, Problem> {
     let Question { host, media_type, after, before, part } = question;
     let most = part.limit()?;
-    let behind = part.behind()?.map(|place| number(&place)).transpose()?;
+    let page = match part.behind()? {
+        Some(behind) => Page::Older(place(&behind)?),
+        None => Page::First,
+    };
     let media_type = media_type.map(|text| {
         let known = MediaType::ALL.into_iter().find(|known| known.extension() == text);
         known.ok_or_else(|| wrong("`type` is one of the extensions that images are kept under"))
     });
     let host = host.map(|host| host.to_ascii_lowercase());
-    let filter = ImageFilter { host, media_type: media_type.transpose()?, after, before };
+    let filter =
+        Filter { host, media_type: media_type.transpose()?, since: after, until: before, document: None };
     let archive = Arc::clone(&app.archive);
     blocking(move || {
-        let images = archive.catalog.images(&filter, behind, most).map_err(anyhow::Error::from)?;
+        let images = archive.catalog.tiles(&filter, page, most as usize).map_err(anyhow::Error::from)?;
         let next = images.last().filter(|_| images.len() == most as usize);
-        let next = next.map(|last| cursor(&last.place.to_be_bytes()));
+        let next =
+            next.map(|last| cursor(&[last.place.kept.to_be_bytes(), last.place.id.to_be_bytes()].concat()));
         let images = images.iter().map(|image| kept(&archive, image)).collect::<Result<_, _>>();
         Ok(Json(List { images: images.map_err(anyhow::Error::from)?, next }))
     })
@@ -98,13 +107,13 @@ pub(super) async fn show(State(app): State<Arc<App>>, Named(digest): Named) -> R
     blocking(move || {
         let catalog = &archive.catalog;
         let look_up = || -> Result<Option<Whole>, catalog::Error> {
-            let Some(image) = catalog.image_of(digest)? else { return Ok(None) };
-            let documents = catalog.linking_to(&[digest])?;
-            let path = |name: &Vec<u8>| document_path(&archive, name).to_string_lossy().into_owned();
+            let Some(image) = catalog.image(digest)? else { return Ok(None) };
+            let (users, _) = catalog.users(&image, DOCUMENTS)?;
+            let path = |user: &User| document_path(&archive, &user.document).to_string_lossy().into_owned();
             Ok(Some(Whole {
                 kept: kept(&archive, &image)?,
                 there: archive.store.contains(image.blob),
-                documents: documents.iter().map(path).collect(),
+                documents: users.iter().map(path).collect(),
             }))
         };
         look_up().map_err(anyhow::Error::from)?.map(Json).ok_or_else(nothing)
@@ -112,7 +121,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Named(digest): Named) -> R
     .await
 }
 
-fn kept(archive: &Archive, image: &Image) -> Result<Kept, catalog::Error> {
+fn kept(archive: &Archive, image: &Tile) -> Result<Kept, catalog::Error> {
     let given = archive.catalog.given(image.blob.digest)?.into_iter();
     Ok(Kept {
         digest: image.blob.digest,
@@ -133,7 +142,9 @@ fn kept(archive: &Archive, image: &Image) -> Result<Kept, catalog::Error> {
 }
 
 /// A place in the list of images.
-fn number(place: &[u8]) -> Result<i64, Problem> {
-    let place: Result<[u8; 8], _> = place.try_into();
-    place.map(i64::from_be_bytes).map_err(|_| wrong("`cursor` is what the part before gave as `next`"))
+fn place(bytes: &[u8]) -> Result<Place, Problem> {
+    let number = |bytes: &[u8]| bytes.try_into().map(i64::from_be_bytes).ok();
+    let place =
+        bytes.split_at_checked(8).and_then(|(kept, id)| Some(Place { kept: number(kept)?, id: number(id)? }));
+    place.ok_or_else(|| wrong("`cursor` is what the part before gave as `next`"))
 }
