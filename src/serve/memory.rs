@@ -199,3 +199,76 @@ impl Memory {
         u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::MediaType;
+
+    fn keep(store: &Store, bytes: &[u8]) -> BlobName {
+        let mut draft = store.begin().unwrap();
+        draft.write(bytes).unwrap();
+        let draft = draft.finish();
+        let name = BlobName { digest: draft.digest(), media_type: MediaType::Png };
+        store.commit(vec![(draft, MediaType::Png)]).unwrap();
+        name
+    }
+
+    #[test]
+    fn what_is_at_hand_is_believed_for_a_while_and_looked_at_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let blobs = [keep(&store, b"small"), keep(&store, &[7; 100_000])];
+        for blob in blobs {
+            let memory = Memory::new(1 << 20, 4);
+            let now = || Instant::now() + Duration::from_millis(1);
+            assert!(memory.get(blob, now()).is_none());
+            let loaded = memory.load(&store, blob).unwrap().unwrap();
+            assert!(Arc::ptr_eq(&memory.get(blob, now()).unwrap(), &loaded));
+            let later = now() + Duration::from_millis(LOOK_AGAIN);
+            assert!(memory.get(blob, later).is_none(), "it is not believed for ever");
+            assert!(
+                Arc::ptr_eq(&memory.load(&store, blob).unwrap().unwrap(), &loaded),
+                "it is the same file"
+            );
+            assert_eq!(
+                (memory.look_again(&store), memory.look_again(&store)),
+                (1, 0),
+                "only what was asked for"
+            );
+
+            // another file in its place, as a repair puts there
+            let path = store.path(blob);
+            let bytes = std::fs::read(&path).unwrap();
+            std::fs::write(path.with_extension("new"), bytes).unwrap();
+            std::fs::rename(path.with_extension("new"), &path).unwrap();
+            memory.get(blob, now()).unwrap();
+            memory.look_again(&store);
+            assert!(memory.get(blob, now()).is_none());
+            assert!(!Arc::ptr_eq(&memory.load(&store, blob).unwrap().unwrap(), &loaded));
+
+            std::fs::remove_file(&path).unwrap();
+            memory.look_again(&store);
+            assert!(memory.get(blob, now()).is_none());
+            assert!(memory.load(&store, blob).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn only_so_much_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let memory = Memory::new(100_000, 4);
+        for n in 0..50_u8 {
+            memory.load(&store, keep(&store, &[n; 10_000])).unwrap();
+            memory.load(&store, keep(&store, &[n; 70_000])).unwrap();
+        }
+        assert!(memory.held.weight() <= 100_000 && !memory.held.is_empty());
+        assert!(memory.open.len() <= 4 && !memory.open.is_empty());
+        let none = Memory::new(0, 4);
+        let blob = keep(&store, b"small");
+        let loaded = none.load(&store, blob).unwrap().unwrap();
+        assert!(matches!(loaded.content, Content::Open(_)), "its file stays open instead");
+        assert!(none.get(blob, Instant::now()).is_some());
+    }
+}
