@@ -4,7 +4,7 @@
 # CPU time, the 99th percentile, and the most memory that the server had resident. Needs wrk, nginx, curl and two cores;
 # works below a new folder in TMPDIR, on loopback.
 #
-#   benches/serve.sh [ROUNDS [SECONDS]]          5 rounds of 5 seconds by default
+#   benches/serve.sh [ROUNDS [SECONDS]]          5 rounds of 5 seconds by default; IMGKEEP_BUILT=1 builds nothing
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-5}
