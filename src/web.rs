@@ -29,8 +29,10 @@ mod api;
 pub mod control;
 mod gallery;
 mod metrics;
+mod orders;
 mod problem;
 mod summary;
+mod turns;
 
 /// What the pages are made of.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub struct App {
     settings: RwLock<Arc<Settings>>,
     listeners: api::Listeners,
     summaries: summary::Summaries,
+    turns: turns::Turns,
     counted: metrics::Counted,
     thumbnails: gallery::thumbnails::Thumbnails,
     sums: gallery::overview::Sums,
@@ -89,9 +92,21 @@ impl App {
         settings: Settings,
     ) -> Self {
         let settings = RwLock::new(Arc::new(settings));
-        let (listeners, summaries, counted) = Default::default();
+        let (listeners, summaries, counted, turns) = Default::default();
         let (thumbnails, sums) = Default::default();
-        Self { archive, board, orders, access, settings, listeners, summaries, counted, thumbnails, sums }
+        Self {
+            archive,
+            board,
+            orders,
+            access,
+            settings,
+            listeners,
+            summaries,
+            turns,
+            counted,
+            thumbnails,
+            sums,
+        }
     }
 
     /// Has `register` add what somebody else counts to the numbers for Prometheus, each time they are asked for.

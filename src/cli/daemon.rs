@@ -24,6 +24,9 @@ use crate::{daemon, web};
 /// How long the program waits for threads that hang when it ends.
 const LAST_WAIT: Duration = Duration::from_millis(200);
 
+/// Threads for what blocks: runs, and reads for those who ask. Others wait.
+const THREADS: usize = 64;
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  imgkeep daemon --set daemon.watch=posts")]
 pub(super) struct Arguments {
@@ -51,7 +54,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
     let reload = reload(context.sources.clone(), config.clone(), app, certificates.clone());
     let daemon = Daemon { archive, board, orders: received, settings: first, reload };
-    let runtime = tokio::runtime::Runtime::new()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(THREADS).build()?;
     let ended = stop::unless_asked_twice(&runtime, async {
         // It stays until the end, and is removed then.
         let (control, _socket) = web::control::bind(&root)?;

@@ -41,7 +41,11 @@ pub(super) struct Answer {
 impl Service {
     /// Of the configured store; `None` if no daemon has, or left, its socket there.
     pub(super) fn of(config: &Config) -> Option<Self> {
-        let root = config.store.path.clone();
+        Self::at(config.store.path.clone())
+    }
+
+    /// The same of the store at `root`.
+    pub(super) fn at(root: PathBuf) -> Option<Self> {
         control::is_there(&root).then_some(Self { root })
     }
 

@@ -13,6 +13,7 @@ use crate::crawl::{Entering, Entry, Part, Skip};
 use crate::daemon::Settings;
 use crate::files::stat::Stat;
 use crate::ops::archive::{self, Options, Report, Update};
+use crate::ops::runs::bounds::Bounds;
 use crate::ops::runs::{Board, How, Kind};
 use crate::ops::{Archive, Reader, is_disk_full, litter};
 use crate::resolve::Scope;
@@ -213,13 +214,18 @@ impl Work {
             folders_only: false,
             entering: self.entering.clone(),
         };
+        let bounds = match task {
+            Task::Order { id, .. } | Task::OrderedRetry { id, .. } => self.board.bounds_of(id),
+            Task::Look { .. } | Task::Retry { .. } => None,
+        };
         let (roots, part) = match task {
             Task::Look { paths, .. } | Task::Retry { paths } => (self.roots.clone(), within(paths)),
-            Task::Order { paths, .. } => (paths.clone(), Part::default()),
+            Task::Order { paths, .. } => (held(paths.clone(), bounds.as_ref())?, Part::default()),
             Task::OrderedRetry { origin, .. } => {
                 let names = self.archive.catalog.wanted_by(*origin)?;
                 let paths = names.into_iter().map(|name| self.archive.path_of(&name));
-                (paths.filter(|path| path.exists()).collect(), Part::default())
+                let paths = paths.filter(|path| path.exists()).collect();
+                (held(paths, bounds.as_ref())?, Part::default())
             }
         };
         let roots: Vec<PathBuf> = match task {
@@ -231,6 +237,10 @@ impl Work {
         };
         let found = litter::swept(&self.archive, &roots, &part, &reader.crawl)?;
         let (mut entries, skipped) = (found.entries, found.skipped);
+        if let Some(bounds) = &bounds {
+            // Symlinks that lead out.
+            entries.retain(|entry| bounds.find(&entry.real()).is_some());
+        }
         let known = self.known(&entries)?;
         if let Task::Look { .. } = task {
             entries.retain(|entry| !self.changing.contains(&entry.path) && !self.handled.is_handled(entry));
@@ -265,6 +275,14 @@ impl Work {
 fn busy(report: &Report) -> Vec<PathBuf> {
     let busy = report.documents_failed.iter().filter(|failure| failure.is_busy());
     busy.map(|failure| failure.document.clone()).collect()
+}
+
+/// Those of `paths` that do not lead out of the bounds of the run by now.
+fn held(paths: Vec<PathBuf>, bounds: Option<&Bounds>) -> Result<Vec<PathBuf>> {
+    let Some(bounds) = bounds else { return Ok(paths) };
+    let held: Vec<PathBuf> = paths.into_iter().filter(|path| bounds.find(path).is_some()).collect();
+    anyhow::ensure!(!held.is_empty(), "none of its paths is in the folders that may be archived");
+    Ok(held)
 }
 
 /// One line for the log.

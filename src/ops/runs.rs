@@ -13,8 +13,10 @@ use tokio::sync::watch;
 
 use crate::ops::archive::{Moment, Progress, Report};
 use crate::ops::lossy;
+use crate::ops::runs::bounds::Bounds;
 use crate::ops::stop::Stop;
 
+pub mod bounds;
 pub mod wire;
 
 /// Runs that are remembered after their end.
@@ -178,6 +180,8 @@ struct Entry {
     view: View,
     progress: Arc<Progress>,
     stop: watch::Sender<bool>,
+    /// What it may not leave; `None` where it may go anywhere.
+    bounds: Option<Bounds>,
 }
 
 impl Entry {
@@ -199,6 +203,11 @@ impl Default for Board {
 impl Board {
     /// Notes a run that waits for its turn; gives its id.
     pub fn queue(&self, kind: Kind, paths: Vec<PathBuf>) -> String {
+        self.queue_within(kind, paths, None)
+    }
+
+    /// The same for a run that may not leave `bounds`.
+    pub fn queue_within(&self, kind: Kind, paths: Vec<PathBuf>, bounds: Option<Bounds>) -> String {
         let now = Timestamp::now();
         let id = format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..));
         let view = View {
@@ -215,7 +224,8 @@ impl Board {
         };
         {
             let mut inner = self.inner();
-            inner.runs.push_front(Entry { view, progress: Arc::default(), stop: watch::Sender::new(false) });
+            let (progress, stop) = (Arc::default(), watch::Sender::new(false));
+            inner.runs.push_front(Entry { view, progress, stop, bounds });
             let mut over = 0;
             inner.runs.retain(|run| {
                 over += usize::from(run.is_over());
@@ -242,6 +252,12 @@ impl Board {
     #[must_use]
     pub fn is_queued(&self, id: &str) -> bool {
         self.inner().runs.iter().any(|run| run.view.id == id && run.view.state == State::Queued)
+    }
+
+    /// What the run may not leave, which holds whatever became of its paths meanwhile.
+    #[must_use]
+    pub fn bounds_of(&self, id: &str) -> Option<Bounds> {
+        self.inner().runs.iter().find(|run| run.view.id == id)?.bounds.clone()
     }
 
     /// What ends the run before its end.

@@ -75,7 +75,7 @@ fn counted(peer: Peer) -> Option<IpAddr> {
             Some(IpAddr::from((address.to_bits() >> 64 << 64).to_be_bytes()))
         }
         Peer::Address(address) => Some(address),
-        Peer::User(_) => None,
+        Peer::Socket | Peer::Control(_) => None,
     }
 }
 
@@ -133,6 +133,6 @@ mod tests {
         assert!(peers.0.lock().unwrap().is_empty());
         let local: Vec<_> = (0..1000).map(|_| peers.admit(peer("127.0.0.1"))).collect();
         assert!(local.iter().all(Option::is_some));
-        assert!(peers.admit(Peer::User(0)).is_some());
+        assert!(peers.admit(Peer::Control(0)).is_some());
     }
 }

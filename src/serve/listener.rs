@@ -16,8 +16,10 @@ pub enum Listener {
     Tcp(TcpListener),
     /// On an address, for those who speak TLS.
     Tls(TcpListener, Arc<Certificates>),
-    /// On a file of this machine.
+    /// On a file of this machine, for whoever may open it: a reverse proxy, most likely.
     Unix(UnixListener),
+    /// The daemon's own, for those who give orders.
+    Control(UnixListener),
 }
 
 /// Who asks. Each request has it among its extensions.
@@ -25,8 +27,10 @@ pub enum Listener {
 pub enum Peer {
     /// Somebody at this address.
     Address(IpAddr),
-    /// A process on this machine that may open our socket, and the user it belongs to.
-    User(u32),
+    /// Somebody who came through a socket's file: whom it speaks for is not known.
+    Socket,
+    /// A process on this machine that may open the control socket, and the user it belongs to.
+    Control(u32),
 }
 
 impl Listener {
@@ -43,10 +47,11 @@ impl Listener {
                 }
                 Ok((Stream::Tcp(stream), Peer::Address(address.ip().to_canonical())))
             }
-            Self::Unix(listener) => {
+            Self::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), Peer::Socket)),
+            Self::Control(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let user = stream.peer_cred()?.uid();
-                Ok((Stream::Unix(stream), Peer::User(user)))
+                Ok((Stream::Unix(stream), Peer::Control(user)))
             }
         }
     }
@@ -55,7 +60,7 @@ impl Listener {
     pub(super) fn certificates(&self) -> Option<Arc<Certificates>> {
         match self {
             Self::Tls(_, certificates) => Some(Arc::clone(certificates)),
-            Self::Tcp(_) | Self::Unix(_) => None,
+            Self::Tcp(_) | Self::Unix(_) | Self::Control(_) => None,
         }
     }
 }

@@ -8,6 +8,8 @@
 //! | with the cookie of a [session] | yes | by the gallery's forms, from its own pages |
 //! | anybody else | as `server.readers` says | no |
 //!
+//! Who asks through a reverse proxy on this machine is not on this machine: the proxy says so (`forwarded`).
+//!
 //! Whoever comes over an address must have asked for a name of ours, so that no foreign name that was led here
 //! (DNS rebinding) is answered; and what changes something must not come from another site (`cross_site`).
 
@@ -26,16 +28,19 @@ use crate::serve::listener::Peer;
 use crate::web::App;
 
 mod cross_site;
+mod forwarded;
 mod refusal;
 pub mod session;
 mod sign_in;
 pub mod token;
+mod tries;
 
 pub(super) use refusal::Refusal;
 pub(super) use sign_in::routes;
 
 use session::Sessions;
 use token::{Shown, Token};
+use tries::Tries;
 
 /// Pages that a visitor needs to become one who may look.
 const ALWAYS: [&str; 2] = ["/sign-in", "/assets/"];
@@ -53,6 +58,8 @@ pub struct Access {
     pub is_tls: bool,
     /// Those who signed in.
     pub(super) sessions: Sessions,
+    /// Wrong tokens that were shown.
+    tries: Tries,
     listening: RwLock<Vec<IpAddr>>,
     own_user: u32,
 }
@@ -118,6 +125,7 @@ impl Access {
             token,
             is_tls,
             sessions: Sessions::default(),
+            tries: Tries::default(),
             listening: RwLock::default(),
             own_user: rustix::process::geteuid().as_raw(),
         }
@@ -134,7 +142,7 @@ impl Access {
     fn visitor(&self, head: &Parts) -> Result<Visitor, Refusal> {
         let peer = head.extensions.get::<Peer>().copied();
         let user = match peer {
-            Some(Peer::User(user)) => Some(user),
+            Some(Peer::Control(user)) => Some(user),
             _ => None,
         };
         if user.is_none() && !self.is_our_name(head) {
@@ -142,8 +150,8 @@ impl Access {
         }
         let has_token = match token::shown(&head.headers) {
             Shown::Nothing => false,
-            Shown::Something(shown) if self.token.as_ref().is_some_and(|token| token.is(shown)) => true,
-            Shown::Something(_) | Shown::Nonsense => return Err(Refusal::WrongToken),
+            Shown::Something(shown) => self.try_token(head, shown)?,
+            Shown::Nonsense => return Err(Refusal::WrongToken),
         };
         let is_signed_in = self.sessions.is_of(&head.headers);
         let may_order = user.is_some() || has_token;
@@ -152,13 +160,18 @@ impl Access {
         let path = head.uri.path();
         let is_always =
             ALWAYS.iter().any(|known| path == *known || known.ends_with('/') && path.starts_with(known));
-        if !visitor.may_change && !is_always && !self.may_look(peer) {
+        if !visitor.may_change && !is_always && !self.may_look(head, peer) {
             return Err(Refusal::Unknown);
         }
         if matches!(head.method, Method::GET | Method::HEAD) {
+            cross_site::judge_look(head)?;
             return Ok(visitor);
         }
         let is_own_page = cross_site::judge(head, self.is_tls)?;
+        // Pages take forms, and nothing else: the router says so.
+        if !is_api(path) && head.method != Method::POST {
+            return Ok(visitor);
+        }
         // The API judges its own orders, once it is known that there is something to be ordered at the path.
         if !is_api(path) && path != "/sign-in" && !may_order {
             if !is_signed_in {
@@ -171,11 +184,27 @@ impl Access {
         Ok(visitor)
     }
 
-    fn may_look(&self, peer: Option<Peer>) -> bool {
+    /// Whether `shown` is the token; `Ok(false)` is never said.
+    fn try_token(&self, head: &Parts, shown: &[u8]) -> Result<bool, Refusal> {
+        let client = forwarded::client(head);
+        if !self.tries.may_try(client) {
+            return Err(Refusal::TooManyTries);
+        }
+        if self.token.as_ref().is_some_and(|token| token.is(shown)) {
+            return Ok(true);
+        }
+        self.tries.tried(client);
+        Err(Refusal::WrongToken)
+    }
+
+    fn may_look(&self, head: &Parts, peer: Option<Peer>) -> bool {
         match self.readers {
             Readers::All => true,
             Readers::None => false,
-            Readers::Loopback => matches!(peer, Some(Peer::Address(address)) if address.is_loopback()),
+            Readers::Loopback => {
+                matches!(peer, Some(Peer::Address(address)) if address.is_loopback())
+                    && !forwarded::is_forwarded(&head.headers)
+            }
         }
     }
 
@@ -251,7 +280,8 @@ mod tests {
         assert!(access.visitor(&head("GET /", here(), &[])).is_err(), "no Host");
         let target = head("GET http://evil.test/", here(), &["Host: localhost"]);
         assert!(access.visitor(&target).is_err(), "the target counts, RFC 9112, section 3.2.2");
-        assert!(access.visitor(&head("GET /", Peer::User(7), &[])).is_ok(), "a socket has no name");
+        assert!(access.visitor(&head("GET /", Peer::Control(7), &[])).is_ok(), "it has no name");
+        assert!(access.visitor(&head("GET /", Peer::Socket, &["Host: evil.test"])).is_err());
     }
 
     #[test]
@@ -274,13 +304,76 @@ mod tests {
             (Readers::All, afar, &[], Some(nobody)),
             (Readers::None, here(), &[], None),
             (Readers::None, afar, &[bearer.as_str()], Some(with_token)),
-            (Readers::None, Peer::User(ours + 1), &[], Some(with_token)),
-            (Readers::None, Peer::User(ours), &[], Some(Visitor { any_path: true, ..with_token })),
-            (Readers::None, Peer::User(0), &[], Some(Visitor { any_path: true, ..with_token })),
+            (Readers::None, Peer::Control(ours + 1), &[], Some(with_token)),
+            (Readers::None, Peer::Control(ours), &[], Some(Visitor { any_path: true, ..with_token })),
+            (Readers::None, Peer::Control(0), &[], Some(Visitor { any_path: true, ..with_token })),
             (Readers::All, here(), &["Authorization: Bearer wrong"], None),
+            (Readers::Loopback, here(), &["X-Forwarded-For: 198.51.100.1"], None),
+            (Readers::Loopback, here(), &["Forwarded: for=198.51.100.1"], None),
+            (Readers::Loopback, here(), &["X-Forwarded-Host: localhost"], None),
+            (Readers::Loopback, here(), &["X-Real-IP: 127.0.0.1"], None),
+            (Readers::Loopback, here(), &["Via: 1.1 a"], None),
+            (Readers::All, here(), &["Via: 1.1 a"], Some(nobody)),
+            (Readers::None, here(), &["Via: 1.1 a", bearer.as_str()], Some(with_token)),
+            (Readers::Loopback, Peer::Socket, &[], None),
+            (Readers::None, Peer::Socket, &[], None),
+            (Readers::All, Peer::Socket, &[], Some(nobody)),
+            (Readers::None, Peer::Socket, &[bearer.as_str()], Some(with_token)),
         ] {
             assert_eq!(of(readers, peer, fields), expected, "{readers:?} {peer:?} {fields:?}");
         }
+    }
+
+    #[test]
+    fn wrong_tokens_lock_out_nobody_else() {
+        let access = access(Readers::Loopback);
+        let (wrong, right) = ("Authorization: Bearer wrong", format!("Authorization: Bearer {TOKEN}"));
+        let try_token = |peer, fields: &[&str]| {
+            let mut fields = fields.to_vec();
+            fields.push("Host: localhost");
+            access.visitor(&head("GET /", peer, &fields)).map(|visitor| visitor.may_order)
+        };
+        let tries: Vec<_> = (0..20).map(|_| try_token(here(), &[wrong])).collect();
+        assert_eq!(tries[0], Err(Refusal::WrongToken));
+        assert!(tries.contains(&Err(Refusal::TooManyTries)), "{tries:?}");
+        assert_eq!(try_token(here(), &[&right]), Err(Refusal::TooManyTries));
+        let afar = Peer::Address("198.51.100.1".parse().unwrap());
+        assert_eq!(try_token(afar, &[&right]), Ok(true));
+        assert_eq!(try_token(here(), &["X-Forwarded-For: 192.0.2.1, 198.51.100.1", &right]), Ok(true));
+        assert_eq!(try_token(Peer::Control(0), &[&right]), Ok(true));
+    }
+
+    #[test]
+    fn pages_of_other_sites_lead_here_and_load_nothing() {
+        let access = access(Readers::Loopback);
+        let look = |site: &str, mode: &str| {
+            let fields =
+                ["Host: localhost", &format!("Sec-Fetch-Site: {site}"), &format!("Sec-Fetch-Mode: {mode}")];
+            access.visitor(&head("GET /document?path=/a", here(), &fields)).is_ok()
+        };
+        for (site, mode, expected) in [
+            ("same-origin", "cors", true),
+            ("same-origin", "no-cors", true),
+            ("none", "navigate", true),
+            ("cross-site", "navigate", true),
+            ("same-site", "navigate", true),
+            ("cross-site", "no-cors", false),
+            ("cross-site", "cors", false),
+            ("same-site", "no-cors", false),
+        ] {
+            assert_eq!(look(site, mode), expected, "{site} {mode}");
+        }
+    }
+
+    #[test]
+    fn what_no_page_can_do_is_left_to_the_router() {
+        let access = access(Readers::Loopback);
+        for method in ["PUT", "TRACE", "OPTIONS", "DELETE"] {
+            let line = format!("{method} /documents");
+            assert!(access.visitor(&head(&line, here(), &["Host: localhost"])).is_ok(), "{method}");
+        }
+        let judged = access.visitor(&head("POST /retry", here(), &["Host: localhost"]));
+        assert_eq!(judged, Err(Refusal::Unknown));
     }
 
     #[test]

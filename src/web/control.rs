@@ -64,7 +64,7 @@ pub fn bind(root: &Path) -> Result<(Listener, Control)> {
         },
     }
     let (listener, identity) = make(root, &path).with_context(said)?;
-    Ok((Listener::Unix(listener), Control { path, identity }))
+    Ok((Listener::Control(listener), Control { path, identity }))
 }
 
 /// It gets its mode before it gets its name, so nobody can open it that may not.

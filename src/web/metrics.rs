@@ -65,7 +65,13 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn show(State(app): State<Arc<App>>) -> Response {
-    let text = spawn_blocking(move || text(&app)).await.unwrap_or_else(|error| Err(error.into()));
+    let Ok(turn) = app.turns.take().await else { return Problem::busy().into_response() };
+    let make = move || {
+        let text = text(&app);
+        drop(turn);
+        text
+    };
+    let text = spawn_blocking(make).await.unwrap_or_else(|error| Err(error.into()));
     match text {
         Ok(text) => ([(CONTENT_TYPE, TYPE)], text).into_response(),
         Err(error) => Problem::of(&error).into_response(),

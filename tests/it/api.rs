@@ -230,3 +230,67 @@ fn everything_described_is_there() {
         assert!(described["paths"].get(link.as_str().unwrap()).is_some(), "{link} is not described");
     }
 }
+
+/// A document outside the folders that may be archived, with an image that nobody gives, known to the archive.
+fn with_secret(test: Test) -> Test {
+    let text = "![](http://gone.example/secret.jpg) ![](http://cdn.example/0.jpg)\n";
+    let test = test.document("secret/s.md", text);
+    test.run("archive secret --no-rewrite").expect_code(3);
+    test
+}
+
+#[test]
+fn retries_stay_in_the_folders_that_may_be_archived() {
+    let origin = Origin::start();
+    let daemon = Daemon::start(with_secret(posts(&origin, 1)));
+    let before = daemon.test.read("secret/s.md");
+    let wanted = json!({ "origin": "http://gone.example/secret.jpg" });
+    let reply = daemon.order("POST /api/v1/retries", &wanted);
+    assert_eq!(reply.status, 403, "{reply:?}");
+    assert_eq!(daemon.test.read("secret/s.md"), before);
+    // One that documents on either side want is asked for, for the one that may be archived.
+    daemon.test.write("posts/both.md", "![](http://gone.example/secret.jpg)\n");
+    daemon.ended(&daemon.archive_posts());
+    origin.image("http://gone.example/secret.jpg", picture::jpeg(77));
+    let reply = daemon.order("POST /api/v1/retries", &wanted);
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let run = daemon.ended(reply.field("location").unwrap());
+    assert_eq!((&run["state"], &run["report"]["scanned"]), (&json!("done"), &json!(1)), "{run}");
+    assert_eq!(daemon.test.read("secret/s.md"), before);
+    // Its owner may have anything archived.
+    daemon.test.write("secret/s.md", "![](http://gone.example/another.jpg) ![](http://cdn.example/0.jpg)\n");
+    daemon.test.run("archive secret --no-rewrite --local").expect_code(3);
+    let wanted = json!({ "origin": "http://gone.example/another.jpg" }).to_string();
+    let reply = daemon.ask_by_socket("POST /api/v1/retries", &["Content-Type: application/json"], &wanted);
+    assert_eq!(reply.status, 202, "{reply:?}");
+    daemon.ended(reply.field("location").unwrap());
+    assert!(!String::from_utf8(daemon.test.read("secret/s.md")).unwrap().contains("cdn.example"));
+}
+
+#[test]
+fn an_order_does_not_leave_its_folder_whatever_is_put_there_meanwhile() {
+    let origin = Origin::start();
+    let test = with_secret(posts(&origin, 1)).document("posts/sub/a.md", "nothing\n");
+    let before = test.read("secret/s.md");
+    // A link to a file is followed, and this one leads out.
+    std::os::unix::fs::symlink("../secret/s.md", test.path("posts/link.md")).unwrap();
+    let slow = "http://cdn.example/slow.jpg";
+    test.write("posts/slow.md", &*format!("![]({slow})\n"));
+    origin.answer(slow, Answer::image(picture::jpeg(9)).delay(Duration::from_secs(3)));
+    let daemon = Daemon::start(test);
+    let first = daemon.archive_posts();
+    let order = |path: &str| {
+        let reply = daemon.order("POST /api/v1/runs", &json!({ "paths": [daemon.test.path(path)] }));
+        assert_eq!(reply.status, 202, "{reply:?}");
+        reply.field("location").unwrap().to_owned()
+    };
+    let waiting = order("posts/sub");
+    assert_eq!(daemon.get(&waiting)["state"], "queued");
+    std::fs::rename(daemon.test.path("posts/sub"), daemon.test.path("away")).unwrap();
+    std::os::unix::fs::symlink("../secret", daemon.test.path("posts/sub")).unwrap();
+    let run = daemon.ended(&waiting);
+    assert_eq!(run["state"], "failed", "{run}");
+    let run = daemon.ended(&first);
+    assert_eq!(run["report"]["scanned"], 2, "{run}");
+    assert_eq!(daemon.test.read("secret/s.md"), before);
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use hyper::{Method, StatusCode};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
@@ -24,6 +25,8 @@ use crate::ops::runs::{How, State, View};
 
 /// Before the daemon is asked once more.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Times in a row that it may have no room for a question before it is taken for lost.
+const REFUSALS: u32 = 50;
 
 /// Has the daemon of the store do the run; `None` if it is to be done here.
 pub(super) fn hand_over(context: &Context, arguments: &Arguments, stdin: bool) -> Result<Option<Report>> {
@@ -122,11 +125,23 @@ async fn follow(service: &Service, id: &str, progress: &Progress) -> Followed {
     let mut followed = Followed::default();
     let mut asked = pin!(crate::ops::stop::signal());
     // A connection that breaks says nothing of the run: it is asked for again as long as somebody knows of it.
+    let mut refusals = 0;
     while let Ok(Some(answer)) = service.ask(Method::GET, &format!("{target}/events"), None).await {
         match answer.status {
-            StatusCode::OK => {}
-            StatusCode::TOO_MANY_REQUESTS => {
-                sleep(PAUSE).await;
+            StatusCode::OK => refusals = 0,
+            // There is no room to listen: the run itself says how it stands.
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                let is_told = look(service, &target, &mut followed, progress).await;
+                refusals = if is_told { 0 } else { refusals + 1 };
+                if followed.end.is_some() || refusals >= REFUSALS {
+                    break;
+                }
+                tokio::select! {
+                    () = sleep(PAUSE) => {}
+                    () = &mut asked, if !followed.is_cancelled => {
+                        cancel(service, &target, &mut followed).await;
+                    }
+                }
                 continue;
             }
             _ => break,
@@ -139,12 +154,7 @@ async fn follow(service: &Service, id: &str, progress: &Progress) -> Followed {
                     Ok(None) => break true,
                     Err(_) => break false,
                 },
-                () = &mut asked, if !followed.is_cancelled => {
-                    followed.is_cancelled = true;
-                    if let Err(error) = service.ask(Method::DELETE, &target, None).await {
-                        tracing::warn!("the daemon cannot be asked to stop: {error:#}");
-                    }
-                }
+                () = &mut asked, if !followed.is_cancelled => cancel(service, &target, &mut followed).await,
             }
         };
         if is_whole && followed.end.is_some() {
@@ -153,6 +163,30 @@ async fn follow(service: &Service, id: &str, progress: &Progress) -> Followed {
         sleep(PAUSE).await;
     }
     followed
+}
+
+/// Asks how the run stands, once; whether that was told.
+async fn look(service: &Service, target: &str, followed: &mut Followed, progress: &Progress) -> bool {
+    let told = async {
+        let answer = service.ask(Method::GET, target, None).await.ok()??;
+        let told: Value =
+            if answer.status == StatusCode::OK { answer.json().await.ok()? } else { return None };
+        Some((told.get("report").cloned(), serde_json::from_value::<View>(told).ok()?))
+    };
+    let Some((report, view)) = told.await else { return false };
+    progress.show(view.progress);
+    if matches!(view.state, State::Done | State::Failed) {
+        followed.report = report.and_then(|report| serde_json::from_value(report).ok());
+        followed.end = Some(view);
+    }
+    true
+}
+
+async fn cancel(service: &Service, target: &str, followed: &mut Followed) {
+    followed.is_cancelled = true;
+    if let Err(error) = service.ask(Method::DELETE, target, None).await {
+        tracing::warn!("the daemon cannot be asked to stop: {error:#}");
+    }
 }
 
 fn hear(event: &str, data: &str, followed: &mut Followed, progress: &Progress) {
@@ -223,7 +257,69 @@ impl Paths {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
     use super::*;
+    use crate::ops::runs::{Board, Kind};
+
+    /// A daemon that has no room for those who listen. The state of `runs` is told in turn; what is `None` is refused.
+    fn full(listener: UnixListener, mut runs: impl Iterator<Item = Option<String>> + Send + 'static) {
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    request.extend(byte);
+                }
+                let is_events = request.starts_with(b"GET /api/v1/runs/x/events ");
+                let run = if is_events { None } else { runs.next().flatten() };
+                let (status, content) =
+                    run.map_or(("429 Too Many Requests", "{}".to_owned()), |run| ("200 OK", run));
+                let length = content.len();
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{content}"
+                )
+                .unwrap();
+            }
+        });
+    }
+
+    async fn followed(runs: impl Iterator<Item = Option<String>> + Send + 'static) -> Followed {
+        let folder = tempfile::tempdir().unwrap();
+        full(UnixListener::bind(folder.path().join("control.sock")).unwrap(), runs);
+        let service = Service::at(folder.path().to_owned()).unwrap();
+        let progress = Progress::default();
+        let follow = follow(&service, "x", &progress);
+        tokio::time::timeout(Duration::from_secs(60), follow).await.expect("it does not wait for ever")
+    }
+
+    #[tokio::test]
+    async fn where_nobody_may_listen_the_run_is_looked_at() {
+        let board = Board::default();
+        let id = board.queue(Kind::Archive, Vec::new());
+        board.start(&id);
+        let told = |report: Option<&Report>| {
+            let mut told = serde_json::to_value(board.run(&id).unwrap()).unwrap();
+            told["report"] = serde_json::to_value(report.map(Contract::from)).unwrap();
+            Some(told.to_string())
+        };
+        let running = told(None);
+        board.report(&id, Report::looked_at(7));
+        let report = Report::looked_at(7);
+        let followed = followed([None, running, told(Some(&report))].into_iter()).await;
+        assert_eq!(followed.end.unwrap().state, State::Done);
+        assert_eq!(followed.report.unwrap().report(|path| PathBuf::from(path)).scanned, 7);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_never_has_room_is_given_up() {
+        let followed = followed(std::iter::empty()).await;
+        assert!(followed.end.is_none() && followed.report.is_none());
+    }
 
     #[test]
     fn documents_are_called_as_the_user_called_them() {

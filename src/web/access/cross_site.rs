@@ -32,6 +32,18 @@ pub(super) fn judge(head: &Parts, is_tls: bool) -> Result<bool, Refusal> {
     Ok(is_own_page)
 }
 
+/// Whether `head`, which changes nothing, may be answered: a page of another site may lead here, but has no use for
+/// what it loads from here, which would only keep us busy.
+pub(super) fn judge_look(head: &Parts) -> Result<(), Refusal> {
+    let is = |name: &str, values: &[&str]| {
+        head.headers
+            .get(name)
+            .is_some_and(|value| values.iter().any(|known| value.as_bytes() == known.as_bytes()))
+    };
+    let is_foreign = is("sec-fetch-site", &["cross-site", "same-site"]);
+    if is_foreign && !is("sec-fetch-mode", &["navigate"]) { Err(Refusal::OtherSite) } else { Ok(()) }
+}
+
 fn is_ours(head: &Parts, origin: &str, is_tls: bool) -> bool {
     let field = || head.headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
     let Some(authority) = head.uri.authority().cloned().or_else(field) else { return false };

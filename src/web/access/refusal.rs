@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use hyper::header::WWW_AUTHENTICATE;
+use hyper::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 
 use crate::web::access::{is_api, sign_in};
 use crate::web::problem::Problem;
@@ -15,6 +15,8 @@ pub(in crate::web) enum Refusal {
     OtherName,
     /// It shows a token that is not the one.
     WrongToken,
+    /// It comes from somebody who showed too many wrong tokens of late.
+    TooManyTries,
     /// It shows neither a token nor a session, and needs one.
     Unknown,
     /// It comes from a page of another site.
@@ -30,12 +32,16 @@ impl Refusal {
         self.into_response()
     }
 
-    /// What is to be shown (RFC 6750, section 3).
+    /// What is to be shown (RFC 6750, section 3), or waited for.
     fn challenge(self, mut response: Response) -> Response {
         let challenge = match self {
             Self::Unknown => "Bearer realm=\"imgkeep\"",
             Self::WrongToken => "Bearer realm=\"imgkeep\", error=\"invalid_token\"",
             Self::OtherName | Self::OtherSite => return response,
+            Self::TooManyTries => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                return response;
+            }
         };
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         response
@@ -48,10 +54,14 @@ impl Refusal {
                 "the host is none of `server.hosts`, and not this machine",
             ),
             Self::WrongToken => Problem::new(StatusCode::UNAUTHORIZED, "the token is not the right one"),
-            Self::Unknown => Problem::new(StatusCode::UNAUTHORIZED, "a token is needed"),
-            Self::OtherSite => {
-                Problem::new(StatusCode::FORBIDDEN, "pages of other sites may not change anything here")
+            Self::TooManyTries => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens: wait a moment")
             }
+            Self::Unknown => Problem::new(StatusCode::UNAUTHORIZED, "a token is needed"),
+            Self::OtherSite => Problem::new(
+                StatusCode::FORBIDDEN,
+                "pages of other sites may lead here, and neither load nor change anything",
+            ),
         }
     }
 }

@@ -16,29 +16,10 @@ const NAME: &str = "imgkeep_session";
 const LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Sessions at a time; the oldest makes room.
 const MOST: usize = 64;
-/// Tries to sign in that may follow each other at once.
-const TRIES: u32 = 10;
-/// One more is granted after so long.
-const REFILL: Duration = Duration::from_secs(1);
-
 /// Who is signed in, by the digest of the cookie's value, and until when.
 #[derive(Debug, Default)]
 pub struct Sessions {
     open: Mutex<HashMap<Digest, Instant>>,
-    tries: Mutex<Tries>,
-}
-
-/// Wrong tries to sign in, of everybody together: a token is not to be guessed.
-#[derive(Debug)]
-struct Tries {
-    left: u32,
-    since: Instant,
-}
-
-impl Default for Tries {
-    fn default() -> Self {
-        Self { left: TRIES, since: Instant::now() }
-    }
 }
 
 impl Sessions {
@@ -72,25 +53,6 @@ impl Sessions {
         for value in values(fields) {
             open.remove(&Digest::of(value));
         }
-    }
-
-    /// Whether somebody may try to sign in now.
-    pub(super) fn may_try(&self) -> bool {
-        let mut tries = self.tries.lock().expect("no holder of the tries panics");
-        while tries.left < TRIES && tries.since.elapsed() >= REFILL {
-            tries.left += 1;
-            tries.since += REFILL;
-        }
-        tries.left > 0
-    }
-
-    /// Somebody tried in vain.
-    pub(super) fn tried(&self) {
-        let mut tries = self.tries.lock().expect("no holder of the tries panics");
-        if tries.left == TRIES {
-            tries.since = Instant::now();
-        }
-        tries.left = tries.left.saturating_sub(1);
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Digest, Instant>> {
@@ -133,17 +95,5 @@ mod tests {
         let all: Vec<String> = (0..=MOST).map(|_| sessions.start()).collect();
         assert!(!sessions.is_of(&fields(&all[0])) && sessions.is_of(&fields(&all[MOST])));
         assert_eq!(sessions.open().len(), MOST);
-    }
-
-    #[test]
-    fn wrong_tries_are_slowed_down() {
-        let sessions = Sessions::default();
-        for _ in 0..TRIES {
-            assert!(sessions.may_try());
-            sessions.tried();
-        }
-        assert!(!sessions.may_try());
-        sessions.tries.lock().unwrap().since -= REFILL;
-        assert!(sessions.may_try());
     }
 }

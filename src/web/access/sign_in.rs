@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Form, Router};
-use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use crate::web::App;
-use crate::web::access::Visitor;
+use crate::web::access::{Access, Visitor, forwarded};
 use crate::web::gallery::assets::Assets;
 
 /// The longest form, in bytes.
@@ -42,29 +42,41 @@ async fn show(State(app): State<Arc<App>>, Extension(visitor): Extension<Visitor
     }
 }
 
-async fn sign_in(State(app): State<Arc<App>>, Form(form): Form<Shown>) -> Response {
+async fn sign_in(State(app): State<Arc<App>>, request: Request) -> Response {
     let access = &app.access;
+    let (head, content) = request.into_parts();
+    let (client, secure) = (forwarded::client(&head), secure(access, &head.headers));
+    let form = Form::<Shown>::from_request(Request::from_parts(head, content), &app).await;
+    let Form(form) = match form {
+        Ok(form) => form,
+        Err(rejection) => return rejection.into_response(),
+    };
     let Some(token) = &access.token else { return page(StatusCode::NOT_FOUND, NO_TOKEN) };
-    if !access.sessions.may_try() {
+    if !access.tries.may_try(client) {
         let mut response = page(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tries: wait a moment.");
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return response;
     }
     if !token.is(form.token.trim().as_bytes()) {
-        access.sessions.tried();
+        access.tries.tried(client);
         tracing::warn!("somebody tried to sign in with a wrong token");
         return page(StatusCode::FORBIDDEN, "That is not the token.");
     }
-    let secure = if access.is_tls { "; Secure" } else { "" };
     let cookie = format!("{}; HttpOnly; SameSite=Strict; Path=/{secure}", access.sessions.start());
     with_cookie(Redirect::to("/").into_response(), &cookie)
 }
 
 async fn sign_out(State(app): State<Arc<App>>, fields: HeaderMap) -> Response {
     app.access.sessions.end(&fields);
-    let secure = if app.access.is_tls { "; Secure" } else { "" };
+    let secure = secure(&app.access, &fields);
     let cookie = format!("imgkeep_session=; Max-Age=0; HttpOnly; SameSite=Strict; Path=/{secure}");
     with_cookie(Redirect::to("/").into_response(), &cookie)
+}
+
+/// Said of the cookie where the browser speaks TLS, with us or with a proxy before us. `Origin` was judged: it is ours.
+fn secure(access: &Access, fields: &HeaderMap) -> &'static str {
+    let is_https = fields.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    if access.is_tls || is_https { "; Secure" } else { "" }
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {

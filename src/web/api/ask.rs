@@ -92,9 +92,17 @@ impl FromRequestParts<Arc<App>> for Named {
     }
 }
 
-/// Does what blocks where it may.
+/// Does what blocks where it may, in its turn.
 pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    let app = Arc::clone(app);
+    let turn = app.turns.take().await.map_err(|_| Problem::busy())?;
+    let work = move || {
+        let done = work(&app);
+        drop(turn);
+        done
+    };
     spawn_blocking(work).await.unwrap_or_else(|error| Err(Problem::of(&error.into())))
 }

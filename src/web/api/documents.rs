@@ -36,11 +36,11 @@ pub(super) async fn list(
     Asked(part): Asked<Part>,
 ) -> Result<Json<List>, Problem> {
     let (most, behind) = (part.limit()?, part.behind()?.unwrap_or_default());
-    let archive = Arc::clone(&app.archive);
-    blocking(move || {
+    blocking(&app, move |app| {
+        let archive = &app.archive;
         let rows = archive.catalog.documents_behind(&behind, most).map_err(anyhow::Error::from)?;
         let next = rows.last().filter(|_| rows.len() == most as usize).map(|last| cursor(&last.document));
-        let documents = rows.iter().map(|row| document(&archive, row)).collect();
+        let documents = rows.iter().map(|row| document(archive, row)).collect();
         Ok(Json(List { documents, next }))
     })
     .await

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -20,32 +21,48 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::ops::archive::Moment;
 use crate::ops::archive::contract::Contract;
 use crate::ops::runs::{Board, State as RunState, View};
+use crate::serve::listener::Peer;
 use crate::web::App;
 use crate::web::api::ask::Named;
 use crate::web::api::runs::{later, unknown};
 
-/// Who may listen at a time.
+/// Who may listen at a time, over addresses and over the control socket.
 const MOST: usize = 64;
 /// Between two looks at the numbers.
 const TICK: Duration = Duration::from_millis(250);
 /// Silence for longer would be taken for a broken connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Room for those who listen.
+/// Room for those who listen. Strangers do not take that of the control socket.
 #[derive(Debug)]
-pub(in crate::web) struct Listeners(Arc<Semaphore>);
+pub(in crate::web) struct Listeners {
+    all: Arc<Semaphore>,
+    control: Arc<Semaphore>,
+}
 
 impl Default for Listeners {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+        Self { all: Arc::new(Semaphore::new(MOST)), control: Arc::new(Semaphore::new(MOST)) }
     }
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, Named(id): Named) -> Response {
+impl Listeners {
+    /// Room for one more, if there is any.
+    fn admit(&self, peer: Option<Peer>) -> Option<OwnedSemaphorePermit> {
+        let room = if matches!(peer, Some(Peer::Control(_))) { &self.control } else { &self.all };
+        Arc::clone(room).try_acquire_owned().ok()
+    }
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<Peer>>,
+    Named(id): Named,
+) -> Response {
     if app.board.run(&id).is_none() {
         return unknown().into_response();
     }
-    let Ok(permit) = Arc::clone(&app.listeners.0).try_acquire_owned() else {
+    let Some(permit) = app.listeners.admit(peer.map(|Extension(peer)| peer)) else {
         return later("too many listen already");
     };
     let (sender, receiver) = mpsc::channel(4);
@@ -140,5 +157,22 @@ impl HttpBody for Events {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.0.poll_recv(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_do_not_take_the_room_of_the_control_socket() {
+        let listeners = Listeners::default();
+        let stranger = Some(Peer::Address("127.0.0.1".parse().unwrap()));
+        let all: Vec<_> = (0..MOST).map(|_| listeners.admit(stranger).unwrap()).collect();
+        assert!(listeners.admit(stranger).is_none() && listeners.admit(Some(Peer::Socket)).is_none());
+        let control: Vec<_> = (0..MOST).map(|_| listeners.admit(Some(Peer::Control(0))).unwrap()).collect();
+        assert!(listeners.admit(Some(Peer::Control(0))).is_none());
+        drop((all, control));
+        assert!(listeners.admit(stranger).is_some());
     }
 }

@@ -23,7 +23,7 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     Asked(Question { image }): Asked<Question>,
 ) -> Result<Json<Value>, Problem> {
-    blocking(move || {
+    blocking(&app, move |app| {
         let (settings, archive) = (app.settings(), Some(&*app.archive));
         let subject = subject(&settings.reader, archive, &image).map_err(|error| {
             let unknown = error.downcast_ref::<Unknown>().map(ToString::to_string);

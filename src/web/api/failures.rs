@@ -31,7 +31,7 @@ pub(super) async fn list(
     Asked(Question { reason, part }): Asked<Question>,
 ) -> Result<Json<List>, Problem> {
     let (most, behind) = (part.limit()?, part.behind()?.unwrap_or_default());
-    blocking(move || {
+    blocking(&app, move |app| {
         let settings = app.settings();
         let now = jiff::Timestamp::now().as_millisecond();
         let place = (&*behind, reason.as_deref());

@@ -88,13 +88,13 @@ pub(super) async fn list(
     let host = host.map(|host| host.to_ascii_lowercase());
     let filter =
         Filter { host, media_type: media_type.transpose()?, since: after, until: before, document: None };
-    let archive = Arc::clone(&app.archive);
-    blocking(move || {
+    blocking(&app, move |app| {
+        let archive = &app.archive;
         let images = archive.catalog.tiles(&filter, page, most as usize).map_err(anyhow::Error::from)?;
         let next = images.last().filter(|_| images.len() == most as usize);
         let next =
             next.map(|last| cursor(&[last.place.kept.to_be_bytes(), last.place.id.to_be_bytes()].concat()));
-        let images = images.iter().map(|image| kept(&archive, image)).collect::<Result<_, _>>();
+        let images = images.iter().map(|image| kept(archive, image)).collect::<Result<_, _>>();
         Ok(Json(List { images: images.map_err(anyhow::Error::from)?, next }))
     })
     .await
@@ -103,15 +103,15 @@ pub(super) async fn list(
 pub(super) async fn show(State(app): State<Arc<App>>, Named(digest): Named) -> Result<Json<Whole>, Problem> {
     let nothing = || Problem::new(StatusCode::NOT_FOUND, "nothing is kept of this digest");
     let digest: Digest = digest.parse().map_err(|_| nothing())?;
-    let archive = Arc::clone(&app.archive);
-    blocking(move || {
+    blocking(&app, move |app| {
+        let archive = &app.archive;
         let catalog = &archive.catalog;
         let look_up = || -> Result<Option<Whole>, catalog::Error> {
             let Some(image) = catalog.image(digest)? else { return Ok(None) };
             let (users, _) = catalog.users(&image, DOCUMENTS)?;
-            let path = |user: &User| document_path(&archive, &user.document).to_string_lossy().into_owned();
+            let path = |user: &User| document_path(archive, &user.document).to_string_lossy().into_owned();
             Ok(Some(Whole {
-                kept: kept(&archive, &image)?,
+                kept: kept(archive, &image)?,
                 there: archive.store.contains(image.blob),
                 documents: users.iter().map(path).collect(),
             }))

@@ -1,5 +1,6 @@
 //! `/api/v1/retries`: orders to ask everybody for one image again, now.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,7 +14,7 @@ use crate::ops::verify::document_path;
 use crate::origin::OriginUrl;
 use crate::web::App;
 use crate::web::api::ask::{Changer, Content, blocking};
-use crate::web::api::runs::place;
+use crate::web::api::runs::{outside, place};
 use crate::web::problem::Problem;
 
 #[derive(Deserialize)]
@@ -24,22 +25,26 @@ pub(super) struct Wanted {
 
 pub(super) async fn order(
     State(app): State<Arc<App>>,
-    _: Changer,
+    Changer(visitor): Changer,
     Content(Wanted { origin }): Content<Wanted>,
 ) -> Result<Response, Problem> {
     let wanted = OriginUrl::parse(&origin).ok();
-    let archive = Arc::clone(&app.archive);
-    let documents = blocking(move || {
-        let Some(wanted) = wanted else { return Ok(Vec::new()) };
+    let (documents, bounds) = blocking(&app, move |app| {
+        let nobody =
+            || Problem::new(StatusCode::NOT_FOUND, "no document wants an image of this URL and lacks it");
+        let archive = &app.archive;
+        let wanted = wanted.ok_or_else(nobody)?;
         let names = archive.catalog.wanted_by(OriginKey::of(&wanted)).map_err(anyhow::Error::from)?;
-        Ok(names.iter().map(|name| document_path(&archive, name)).collect::<Vec<_>>())
+        if names.is_empty() {
+            return Err(nobody());
+        }
+        let mut documents: Vec<PathBuf> = names.iter().map(|name| document_path(archive, name)).collect();
+        let bounds = app.bounds(visitor);
+        if let Some(bounds) = &bounds {
+            documents.retain(|document| bounds.find(document).is_some());
+        }
+        if documents.is_empty() { Err(outside()) } else { Ok((documents, bounds)) }
     })
     .await?;
-    if documents.is_empty() {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "no document wants an image of this URL and lacks it",
-        ));
-    }
-    place(&app, Kind::Retry, documents, Work::Retry { origin })
+    place(&app, Kind::Retry, documents, Work::Retry { origin }, bounds)
 }

@@ -1,9 +1,8 @@
 //! `/api/v1/runs`: what is under way, and orders to archive.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -12,15 +11,15 @@ use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use serde::Serialize;
 
 use crate::ops::archive::contract::Contract;
+use crate::ops::runs::bounds::Bounds;
 use crate::ops::runs::wire::Wanted;
-use crate::ops::runs::{How, Kind, Order, State as RunState, View, Work};
+use crate::ops::runs::{How, Kind, View, Work};
 use crate::rewrite::link::LinkStyle;
 use crate::web::App;
 use crate::web::api::ask::{Changer, Content, Named, blocking};
+use crate::web::orders::Refused;
 use crate::web::problem::Problem;
 
-/// Orders that may wait at a time.
-const MOST_QUEUED: usize = 1_000;
 /// Paths of one order.
 const MOST_PATHS: usize = 10_000;
 
@@ -63,35 +62,34 @@ pub(super) async fn order(
     Content(wanted): Content<Wanted>,
 ) -> Result<Response, Problem> {
     check(&wanted)?;
-    let settings = app.settings();
-    let paths = wanted.paths.clone();
-    blocking(move || {
-        let allowed: Vec<PathBuf> =
-            settings.allowed.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
-        paths.iter().try_for_each(|path| may_archive(path, (!visitor.any_path).then_some(&allowed)))
+    let Wanted { paths, how, .. } = wanted;
+    let (paths, bounds) = blocking(&app, move |app| {
+        let bounds = app.bounds(visitor);
+        Ok((named(paths, bounds.as_ref())?, bounds))
     })
     .await?;
-    let Wanted { paths, how, .. } = wanted;
     let work = Work::Archive { paths: paths.clone(), how };
-    place(&app, Kind::Archive, paths, work)
+    place(&app, Kind::Archive, paths, work, bounds)
 }
 
-/// Puts an order on the board and hands it to the daemon.
-pub(super) fn place(app: &App, kind: Kind, paths: Vec<PathBuf>, work: Work) -> Result<Response, Problem> {
-    let nobody = || Problem::new(StatusCode::CONFLICT, "nobody works here: images are only served");
-    let orders = app.orders.as_ref().filter(|orders| !orders.is_closed()).ok_or_else(nobody)?;
-    let waiting = app.board.runs().iter().filter(|view| view.state == RunState::Queued).count();
-    if waiting >= MOST_QUEUED {
-        return Ok(later("too many runs wait for their turn"));
-    }
-    let id = app.board.queue(kind, paths);
-    if orders.send(Order { id: id.clone(), work }).is_err() {
-        app.board.fail(&id, "nobody works any more".to_owned());
-        return Err(nobody());
-    }
-    let view = app.board.run(&id).ok_or_else(|| anyhow!("an order is on the board until it is done"))?;
+/// Hands an order to the daemon, and tells where its run is found.
+pub(super) fn place(
+    app: &App,
+    kind: Kind,
+    paths: Vec<PathBuf>,
+    work: Work,
+    bounds: Option<Bounds>,
+) -> Result<Response, Problem> {
+    let view = match app.order(kind, paths, work, bounds) {
+        Ok(view) => view,
+        Err(Refused::TooMany) => return Ok(later("too many runs wait for their turn")),
+        Err(Refused::Nobody) => {
+            return Err(Problem::new(StatusCode::CONFLICT, "nobody works here: images are only served"));
+        }
+    };
+    let location = HeaderValue::try_from(format!("/api/v1/runs/{}", view.id));
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/runs/{id}")) {
+    if let Ok(location) = location {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
@@ -130,23 +128,28 @@ fn check(wanted: &Wanted) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a path may be archived, and is there. `allowed` are canonical folders; `None` stands for all.
-fn may_archive(path: &Path, allowed: Option<&Vec<PathBuf>>) -> Result<(), Problem> {
-    let found = path.canonicalize();
-    let is_below =
-        |path: &Path| allowed.is_none_or(|allowed| allowed.iter().any(|folder| path.starts_with(folder)));
-    match found {
-        Ok(found) if is_below(&found) => Ok(()),
+/// What an order by somebody is to name: the paths themselves if they are there, and where there are bounds what they
+/// lead to, so that nothing else can be put in their place while the order waits.
+fn named(paths: Vec<PathBuf>, bounds: Option<&Bounds>) -> Result<Vec<PathBuf>, Problem> {
+    if let Some(bounds) = bounds {
+        let found: Option<Vec<PathBuf>> = paths.iter().map(|path| bounds.find(path)).collect();
         // Whether anything is there is told only to those who may have it archived.
-        Err(_) if allowed.is_none() => Err(Problem::new(
+        return found.ok_or_else(outside);
+    }
+    match paths.iter().find(|path| path.canonicalize().is_err()) {
+        Some(path) => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!("there is nothing at `{}`", path.display()),
         )),
-        Ok(_) | Err(_) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "a path is in none of the folders of `daemon.watch` and `daemon.allow`, or not there",
-        )),
+        None => Ok(paths),
     }
+}
+
+pub(super) fn outside() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "a path is in none of the folders of `daemon.watch` and `daemon.allow`, or not there",
+    )
 }
 
 #[cfg(test)]
@@ -154,30 +157,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_elsewhere_is_not_archived_however_it_is_spelled() {
+    fn what_a_path_leads_to_is_ordered_and_nothing_outside() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        for below in ["posts/sub", "posts2", "secret"] {
+        for below in ["posts", "secret"] {
             std::fs::create_dir_all(root.join(below)).unwrap();
         }
-        std::os::unix::fs::symlink(root.join("secret"), root.join("posts/out")).unwrap();
         std::os::unix::fs::symlink(root.join("posts"), root.join("in")).unwrap();
-        let allowed = vec![root.join("posts")];
-        for (path, may) in [
-            ("posts", true),
-            ("posts/sub", true),
-            ("posts/sub/..", true),
-            ("in/sub", true),
-            ("posts/../posts/sub", true),
-            ("posts2", false),
-            ("posts/..", false),
-            ("posts/../secret", false),
-            ("posts/out", false),
-            ("posts/none", false),
-        ] {
-            assert_eq!(may_archive(&root.join(path), Some(&allowed)).is_ok(), may, "{path}");
-        }
-        assert!(may_archive(&root.join("secret"), None).is_ok());
-        assert!(may_archive(&root.join("none"), None).is_err());
+        let bounds = Bounds::of(&[root.join("posts")]);
+        let check = |paths: &[&str], bounds: Option<&Bounds>, expected: Option<&[&str]>| {
+            let below = |paths: &[&str]| paths.iter().map(|path| root.join(path)).collect::<Vec<_>>();
+            assert_eq!(named(below(paths), bounds).ok(), expected.map(below), "{paths:?}");
+        };
+        check(&["posts", "in"], Some(&bounds), Some(&["posts", "posts"]));
+        check(&["posts", "secret"], Some(&bounds), None);
+        check(&["secret", "in"], None, Some(&["secret", "in"]));
+        check(&["none"], None, None);
+        check(&["posts/none"], Some(&bounds), None);
     }
 }

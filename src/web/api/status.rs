@@ -14,10 +14,10 @@ use crate::web::problem::Problem;
 use crate::web::summary::summary;
 
 pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    blocking(move || {
+    blocking(&app, move |app| {
         let both = || -> Result<Value> {
-            let mut value = serde_json::to_value(&*summary(&app)?)?;
-            value["daemon"] = serde_json::to_value(daemon::of(&app))?;
+            let mut value = serde_json::to_value(&*summary(app)?)?;
+            value["daemon"] = serde_json::to_value(daemon::of(app))?;
             Ok(value)
         };
         Ok(Json(both()?))

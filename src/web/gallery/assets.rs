@@ -15,7 +15,18 @@ use crate::serve;
 use crate::web::App;
 
 /// For a URL whose bytes are the same for ever (RFC 8246).
-pub(super) const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// The same for what not everybody may see: no cache that several share keeps it.
+const FOR_EVER_HERE: &str = "private, max-age=31536000, immutable";
+
+/// Who may see what is the same for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    /// Everybody.
+    All,
+    /// Who may look at the archive.
+    Readers,
+}
 
 /// A file that is part of the program.
 #[derive(Debug)]
@@ -67,28 +78,31 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = Assets::get().find(&name) else { return serve::not_kept() };
     let etag = format!("\"{name}\"");
     if has(&headers, &etag) {
-        return not_modified(&etag);
+        return not_modified(&etag, For::All);
     }
-    unchanging(&etag, asset.media_type, Body::from(asset.text))
+    unchanging(&etag, For::All, asset.media_type, Body::from(asset.text))
 }
 
-/// Whether the client says that it has what `etag` names (RFC 9110, section 13.1.2); the tag holds no comma.
+/// Whether the client says that it has what `etag` names, which is there (RFC 9110, section 13.1.2); the tag holds no
+/// comma.
 pub(super) fn has(headers: &HeaderMap, etag: &str) -> bool {
     let fields = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|field| field.to_str().ok());
-    fields.flat_map(|field| field.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == etag)
+    fields
+        .flat_map(|field| field.split(','))
+        .any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag)
 }
 
-pub(super) fn not_modified(etag: &str) -> Response {
+pub(super) fn not_modified(etag: &str, whose: For) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
-    keep_for_ever(response.headers_mut(), etag);
+    keep_for_ever(response.headers_mut(), etag, whose);
     response
 }
 
 /// An answer that is the same for ever.
-pub(super) fn unchanging(etag: &str, media_type: &'static str, body: Body) -> Response {
+pub(super) fn unchanging(etag: &str, whose: For, media_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    keep_for_ever(headers, etag);
+    keep_for_ever(headers, etag, whose);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(
@@ -98,8 +112,12 @@ pub(super) fn unchanging(etag: &str, media_type: &'static str, body: Body) -> Re
     response
 }
 
-fn keep_for_ever(headers: &mut HeaderMap, etag: &str) {
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(FOR_EVER));
+fn keep_for_ever(headers: &mut HeaderMap, etag: &str, whose: For) {
+    let lifetime = match whose {
+        For::All => FOR_EVER,
+        For::Readers => FOR_EVER_HERE,
+    };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(lifetime));
     headers.insert(ETAG, HeaderValue::from_str(etag).expect("a name of ours and a digest are visible ASCII"));
 }
 
@@ -125,6 +143,7 @@ mod tests {
         };
         check("\"a-1\"", true);
         check("\"b\", W/\"a-1\"", true);
+        check("*", true);
         check("\"a\"", false);
         check("a-1", false);
     }

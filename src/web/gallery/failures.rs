@@ -1,5 +1,6 @@
 //! `/failures`: images that documents want and nobody gave, and the order to ask again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use askama::Template;
@@ -14,7 +15,7 @@ use crate::catalog::gallery::FailurePlace;
 use crate::catalog::row::Failure;
 use crate::ladder::hosts::Hosts;
 use crate::ladder::schedule::Due;
-use crate::ops::runs::{Kind, Order, Work};
+use crate::ops::runs::{Kind, Work};
 use crate::ops::status;
 use crate::origin::OriginUrl;
 use crate::web::App;
@@ -23,6 +24,7 @@ use crate::web::gallery::image::AttemptView;
 use crate::web::gallery::overview::ReasonLine;
 use crate::web::gallery::page::{self, Chapter, Frame, Problem, Query, now};
 use crate::web::gallery::words::{Address, Ago, DocumentLink, Moment, Number, in_query, spelled};
+use crate::web::orders::Refused;
 
 /// Failures that the page of one reason shows, and those of each reason on the page of all.
 const OF_ONE: usize = 50;
@@ -31,6 +33,10 @@ const OF_EACH: usize = 8;
 const DOCUMENTS: usize = 8;
 
 const UNKNOWN: Problem = Problem::Unknown("No document wants that image, or somebody gave it.");
+
+const OUTSIDE: Problem = Problem::Refused(
+    "The documents that want it are in none of the folders of daemon.watch and daemon.allow: archive them by hand.",
+);
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/failures", get(failures)).route("/retry", post(retry))
@@ -195,20 +201,27 @@ async fn retry(
         return Err(Problem::Refused("Sign in first: only who has the daemon's token may order a run."));
     }
     page::look(&app, move |app| {
-        let orders = app.orders.as_ref();
-        let orders = orders.ok_or(Problem::Refused("No daemon is at work here, so nobody can be asked."))?;
         let catalog = &app.archive.catalog;
         let key = OriginKey::of(&OriginUrl::parse(&origin).map_err(|_| UNKNOWN)?);
         if !catalog.is_missing(key)? {
             return Err(UNKNOWN);
         }
         let documents = catalog.wanted_by(key)?;
-        let paths = documents.iter().map(|name| app.archive.path_of(name)).collect();
-        let id = app.board.queue(Kind::Retry, paths);
-        if orders.send(Order { id: id.clone(), work: Work::Retry { origin } }).is_err() {
-            app.board.fail(&id, "the daemon has stopped".to_owned());
+        let mut paths: Vec<PathBuf> = documents.iter().map(|name| app.archive.path_of(name)).collect();
+        let bounds = app.bounds(visitor);
+        if let Some(bounds) = &bounds {
+            paths.retain(|path| bounds.find(path).is_some());
         }
-        Ok(Redirect::to(&format!("/runs/{id}")).into_response())
+        if paths.is_empty() {
+            return Err(OUTSIDE);
+        }
+        match app.order(Kind::Retry, paths, Work::Retry { origin }, bounds) {
+            Ok(view) => Ok(Redirect::to(&format!("/runs/{}", view.id)).into_response()),
+            Err(Refused::Nobody) => {
+                Err(Problem::Refused("No daemon is at work here, so nobody can be asked."))
+            }
+            Err(Refused::TooMany) => Err(Problem::Busy("Too many runs wait for their turn already.")),
+        }
     })
     .await
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -83,6 +84,8 @@ pub(super) enum Problem {
     Unknown(&'static str),
     /// It may not be asked for.
     Refused(&'static str),
+    /// Too much is asked for at a time.
+    Busy(&'static str),
     /// Something of ours failed.
     Broken(anyhow::Error),
 }
@@ -106,6 +109,7 @@ impl IntoResponse for Problem {
         let (status, title, text) = match self {
             Self::Unknown(text) => (StatusCode::NOT_FOUND, "Not here", text),
             Self::Refused(text) => (StatusCode::FORBIDDEN, "Not allowed", text),
+            Self::Busy(text) => (StatusCode::SERVICE_UNAVAILABLE, "One moment", text),
             Self::Broken(error) => {
                 tracing::error!(error = format!("{error:#}"), "a page was not made");
                 (
@@ -117,7 +121,11 @@ impl IntoResponse for Problem {
         };
         let (here, find, assets) = (None, String::new(), Assets::get());
         let frame = Frame { here, may_change: false, has_daemon: false, find, assets };
-        with_status(status, &ProblemPage { frame, title, text })
+        let mut response = with_status(status, &ProblemPage { frame, title, text });
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -157,13 +165,19 @@ fn set_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes something of the catalog and the disk, where waiting for them holds nobody up.
+/// Makes something of the catalog and the disk, where waiting for them holds nobody up, in its turn.
 pub(super) async fn look<T: Send + 'static>(
     app: &Arc<App>,
     look: impl FnOnce(&App) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let app = Arc::clone(app);
-    spawn_blocking(move || look(&app)).await?
+    let turn = app.turns.take().await.map_err(|_| Problem::Busy("Too many ask at a time."))?;
+    let look = move || {
+        let seen = look(&app);
+        drop(turn);
+        seen
+    };
+    spawn_blocking(look).await?
 }
 
 /// Bytes of a query as a path.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{CONTENT_SECURITY_POLICY, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -26,10 +26,10 @@ use tokio::task::spawn_blocking;
 use crate::blob::BlobName;
 use crate::catalog::gallery::Tile;
 use crate::digest::Digest;
-use crate::media::MediaType;
+use crate::media::{Limits, MediaType};
 use crate::serve;
 use crate::web::App;
-use crate::web::gallery::assets;
+use crate::web::gallery::assets::{self, For};
 
 mod make;
 
@@ -38,14 +38,16 @@ pub(super) const SIZES: [u16; 3] = [160, 320, 640];
 
 /// Of the way thumbnails are made: another one has another name.
 const MAKE: &str = "1";
+/// What is in a file of the store is shown, and nothing in it is done.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 /// Memory for thumbnails, in bytes; a grid of them takes about a megabyte.
 const MEMORY: u64 = 16 << 20;
 /// What an entry takes besides its picture.
 const ENTRY: u64 = 128;
 /// Decodes at a time.
 const DECODES: usize = 2;
-/// An image of more pixels is decoded alone.
-const LARGE: u64 = 16_000_000;
+/// Bytes of a decoded picture, with which a few times as many are taken for a moment; a larger one has no thumbnail.
+const MOST_DECODED: u64 = 64 << 20;
 /// Requests that may wait for a decode: so many grids at a time are few, and a flood is sent away.
 const QUEUE: usize = 512;
 
@@ -54,7 +56,8 @@ const QUEUE: usize = 512;
 pub(in crate::web) struct Thumbnails {
     /// `None` for what cannot be drawn.
     memory: Cache<(Digest, u16), Option<Thumbnail>, Weight>,
-    decodes: Semaphore,
+    /// Each stands for its share of [`MOST_DECODED`].
+    decodes: Arc<Semaphore>,
     queue: Semaphore,
     /// Whether files are kept, as far as was tried.
     keeps_files: AtomicBool,
@@ -90,7 +93,7 @@ impl Default for Thumbnails {
     fn default() -> Self {
         Self {
             memory: Cache::with_weighter((MEMORY / (16 << 10)) as usize, MEMORY, Weight),
-            decodes: Semaphore::new(DECODES),
+            decodes: Arc::new(Semaphore::new(DECODES)),
             queue: Semaphore::new(QUEUE),
             keeps_files: AtomicBool::new(true),
         }
@@ -127,13 +130,12 @@ async fn thumbnail(
     let size = SIZES.into_iter().find(|known| known.to_string() == size);
     let (Ok(digest), Some(size)) = (digest.parse::<Digest>(), size) else { return serve::not_kept() };
     let etag = format!("\"{digest}-{size}-{MAKE}\"");
-    if assets::has(&headers, &etag) {
-        return assets::not_modified(&etag);
-    }
-    let making = make(&app, digest, size);
-    match app.thumbnails.memory.get_or_insert_async(&(digest, size), making).await {
+    match find(&app, digest, size).await {
+        Ok(Some(_)) if assets::has(&headers, &etag) => assets::not_modified(&etag, For::Readers),
         Ok(Some(Thumbnail { bytes, media_type })) => {
-            assets::unchanging(&etag, media_type.mime(), Body::from(bytes))
+            let mut response = assets::unchanging(&etag, For::Readers, media_type.mime(), Body::from(bytes));
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            response
         }
         Ok(None) | Err(Error::Unknown) => serve::not_kept(),
         Err(Error::Flood) => {
@@ -147,22 +149,42 @@ async fn thumbnail(
     }
 }
 
+/// The thumbnail of an image that is kept: at hand, or made.
+async fn find(app: &Arc<App>, digest: Digest, size: u16) -> Result<Option<Thumbnail>, Error> {
+    let Thumbnails { memory, queue, .. } = &app.thumbnails;
+    let _waiting = queue.try_acquire().map_err(|_| Error::Flood)?;
+    let Some(tile) = blocking(app, move |app| Ok(app.archive.catalog.image(digest)?)).await? else {
+        memory.remove(&(digest, size));
+        return Err(Error::Unknown);
+    };
+    memory.get_or_insert_async(&(digest, size), make(app, tile, size)).await
+}
+
 /// Takes it from its file, or makes it in its turn.
-async fn make(app: &Arc<App>, digest: Digest, size: u16) -> Result<Option<Thumbnail>, Error> {
-    let _waiting = app.thumbnails.queue.try_acquire().map_err(|_| Error::Flood)?;
-    let (tile, kept) = blocking(app, move |app| {
-        let tile = app.archive.catalog.image(digest)?;
-        Ok((tile, make::kept(&app.archive.store.thumbnail(digest, size))))
-    })
-    .await?;
-    let Some(tile) = tile else { return Err(Error::Unknown) };
-    if kept.is_some() {
-        return Ok(kept);
+async fn make(app: &Arc<App>, tile: Tile, size: u16) -> Result<Option<Thumbnail>, Error> {
+    let digest = tile.blob.digest;
+    let kept = blocking(app, move |app| Ok(make::kept(&app.archive.store.thumbnail(digest, size))));
+    if let Some(kept) = kept.await? {
+        return Ok(Some(kept));
     }
-    let pixels = u64::from(tile.width.unwrap_or(0)) * u64::from(tile.height.unwrap_or(0));
-    let share = if pixels > LARGE { DECODES as u32 } else { 1 };
-    let _turn = app.thumbnails.decodes.acquire_many(share).await.expect("the semaphore is never closed");
-    blocking(app, move |app| app.make_thumbnail(tile.blob, size)).await?.ok_or(Error::Unknown)
+    let decodes = Arc::clone(&app.thumbnails.decodes);
+    let turn = decodes.acquire_many_owned(share(&tile)).await.expect("the semaphore is never closed");
+    let made = blocking(app, move |app| {
+        let made = app.make_thumbnail(tile.blob, size);
+        // Whoever asked may be gone by now, and this is over only now.
+        drop(turn);
+        made
+    });
+    made.await?.ok_or(Error::Unknown)
+}
+
+/// How many decodes it stands for: all of them, if it takes more than the share of one or nobody knows.
+fn share(tile: &Tile) -> u32 {
+    // Four channels, of two bytes in the types that may have such.
+    let of_pixel = if matches!(tile.blob.media_type, MediaType::Png | MediaType::Tiff) { 8 } else { 4 };
+    let bytes =
+        tile.width.zip(tile.height).map(|(width, height)| u64::from(width) * u64::from(height) * of_pixel);
+    if bytes.is_some_and(|bytes| bytes <= MOST_DECODED / DECODES as u64) { 1 } else { DECODES as u32 }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -177,14 +199,20 @@ impl App {
     /// `None` if the store does not have the blob, `Some(None)` if it cannot be drawn.
     fn make_thumbnail(&self, blob: BlobName, size: u16) -> anyhow::Result<Option<Option<Thumbnail>>> {
         let Some((file, stat)) = self.archive.store.open_blob(blob)? else { return Ok(None) };
-        let made = match make::of(file, stat.size, blob, size, &self.settings().media) {
+        let settings = self.settings();
+        let max_decoded_bytes = settings.media.max_decoded_bytes.min(MOST_DECODED);
+        let limits = Limits { max_decoded_bytes, ..settings.media };
+        let made = match make::of(file, stat.size, blob, size, &limits) {
             Ok(made) => made,
+            // That says nothing of the bytes: the next one who asks may have more luck.
+            Err(error @ make::Error::Read(_)) => return Err(error.into()),
             Err(why) => {
                 tracing::info!(%blob, %why, "there is no thumbnail");
                 return Ok(Some(None));
             }
         };
         if self.thumbnails.keeps_files.load(Ordering::Relaxed)
+            && make::has_room(self.archive.store.root())
             && let Err(error) = make::keep(&self.archive.store.thumbnail(blob.digest, size), &made.bytes)
         {
             tracing::debug!(%error, "a thumbnail stays in memory alone");
@@ -192,5 +220,27 @@ impl App {
             self.thumbnails.keeps_files.store(is_full, Ordering::Relaxed);
         }
         Ok(Some(Some(made)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::BlobName;
+    use crate::catalog::gallery::Place;
+
+    #[test]
+    fn what_is_large_or_unknown_is_decoded_alone() {
+        let check = |media_type: MediaType, side: Option<u32>, expected: u32| {
+            let blob = BlobName { digest: Digest::of(b""), media_type };
+            let place = Place { kept: 0, id: 0 };
+            let tile = Tile { blob, place, width: side, height: side, bytes: 1, kept: 0 };
+            assert_eq!(share(&tile), expected, "{media_type} {side:?}");
+        };
+        check(MediaType::Jpeg, Some(2_000), 1);
+        check(MediaType::Jpeg, Some(2_900), 2);
+        check(MediaType::Png, Some(2_000), 1);
+        check(MediaType::Png, Some(2_100), 2);
+        check(MediaType::Gif, None, 2);
     }
 }

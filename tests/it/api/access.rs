@@ -135,6 +135,10 @@ fn who_signed_in_may_send_forms_and_nothing_else() {
     assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Path=/"), "{cookie}");
     let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
 
+    // A proxy before us speaks TLS, and the browser says so.
+    let secure = sign_in(&daemon.token(), &ours.replace("http:", "https:"));
+    assert!(secure.field("set-cookie").unwrap().ends_with("; Path=/; Secure"), "{secure:?}");
+
     // There is no such form, which only those are told who may send one.
     let send = |fields: &[&str]| daemon.ask("POST /retry/none", fields, "").status;
     assert_eq!(send(&[&cookie, &ours]), 404);
@@ -150,6 +154,12 @@ fn who_signed_in_may_send_forms_and_nothing_else() {
     assert_eq!(send(&[&cookie, &ours]), 401, "the session is over");
     let statuses: Vec<u16> = (0..20).map(|_| sign_in("wrong", &ours).status).collect();
     assert!(statuses.contains(&429), "{statuses:?}");
+    let elsewhere = daemon.ask(
+        "POST /sign-in",
+        &[form, &ours, "X-Forwarded-For: 192.0.2.1"],
+        &format!("token={}", daemon.token()),
+    );
+    assert_eq!(elsewhere.status, 303, "nobody else is locked out");
 }
 
 #[test]
@@ -167,4 +177,32 @@ fn readers_are_whom_the_configuration_says() {
     assert_eq!(daemon.ask("GET /sign-in", &[], "").status, 200, "how else could one sign in?");
     assert_eq!(daemon.ask("GET /healthz", &[], "").status, 200);
     assert_eq!(daemon.ask_by_socket("GET /api/v1", &[], "").status, 200);
+}
+
+#[test]
+fn who_comes_through_a_proxy_is_not_on_this_machine() {
+    let daemon = daemon();
+    for path in ["/api/v1", "/metrics", "/", "/documents"] {
+        for (field, expected) in
+            [("Accept: */*", 200), ("X-Forwarded-For: 127.0.0.1", 401), ("Via: 1.1 a", 401)]
+        {
+            assert_eq!(
+                daemon.ask_at("localhost", &format!("GET {path}"), &[field], "").status,
+                expected,
+                "{path}"
+            );
+        }
+    }
+    assert_eq!(daemon.ask_at("localhost", "GET /healthz", &["Via: 1.1 a"], "").status, 200);
+}
+
+#[test]
+fn pages_take_what_they_say_they_take() {
+    let daemon = daemon();
+    for method in ["PUT", "TRACE", "OPTIONS"] {
+        let reply = daemon.ask(&format!("{method} /documents"), &[], "");
+        assert_eq!((reply.status, reply.field("allow")), (405, Some("GET,HEAD")), "{method}");
+    }
+    let foreign = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"];
+    assert_eq!(daemon.ask("GET /documents", &foreign, "").status, 403);
 }

@@ -27,11 +27,13 @@ fn a_thumbnail_is_small_and_the_same_for_ever_and_kept_in_a_file() {
         let target = format!("/thumbnails/{digest}/{size}");
         let reply = server.ask("GET", &target, &[]);
         assert_eq!((reply.status, reply.field("content-type")), (200, Some("image/jpeg")));
-        assert_eq!(reply.field("cache-control"), Some("public, max-age=31536000, immutable"));
+        assert_eq!(reply.field("cache-control"), Some("private, max-age=31536000, immutable"));
         let picture = image::load_from_memory(&reply.body).expect("it is a JPEG");
         assert_eq!((picture.width(), picture.height()), (size, size / 2));
         let etag = reply.field("etag").expect("it has one");
         assert_eq!(server.ask("GET", &target, &[&format!("If-None-Match: {etag}")]).status, 304);
+        assert_eq!(server.ask("GET", &target, &["If-None-Match: *"]).status, 304);
+        assert!(reply.field("content-security-policy").is_some_and(|policy| policy.ends_with("sandbox")));
         let text = digest.to_string();
         let file = server.test.path(&format!("cache/thumbnails/{}/{text}-{size}", &text[..2]));
         assert_eq!(fs::read(&file).expect("it is kept"), reply.body);
@@ -44,6 +46,10 @@ fn a_thumbnail_is_small_and_the_same_for_ever_and_kept_in_a_file() {
     ] {
         assert_eq!(server.ask("GET", &target, &[]).status, 404, "{target}");
     }
+    let other = Digest::of(b"other");
+    let etag = format!("If-None-Match: \"{other}-160-1\"");
+    let reply = server.ask("GET", &format!("/thumbnails/{other}/160"), &[&etag]);
+    assert_eq!(reply.status, 404, "it is not kept, whatever the client has");
     server.test.run("verify").expect_code(0);
     server.test.assert_no_litter();
 }
@@ -108,4 +114,35 @@ fn what_nobody_draws_shows_itself() {
     let page = String::from_utf8(server.ask("GET", "/images", &[]).body).expect("pages are UTF-8");
     assert!(page.contains(&format!("src=\"/images/{}/{text}.svg\"", &text[..2])), "{page}");
     assert!(!page.contains("/thumbnails/"));
+}
+
+/// 75 MB of pixels in a few bytes.
+#[test]
+fn what_takes_too_much_memory_has_no_thumbnail() {
+    let mut bytes = Cursor::new(Vec::new());
+    let encoder = image::codecs::png::PngEncoder::new_with_quality(
+        &mut bytes,
+        image::codecs::png::CompressionType::Fast,
+        image::codecs::png::FilterType::NoFilter,
+    );
+    image::RgbImage::new(5_000, 5_000).write_with_encoder(encoder).expect("a vector takes all");
+    let (server, digest) = archive_of(&bytes.into_inner());
+    assert_eq!(server.ask("GET", &format!("/thumbnails/{digest}/160"), &[]).status, 404);
+    let path = format!("/images/{}/{digest}.png", &digest.to_string()[..2]);
+    assert_eq!(server.ask("GET", &path, &[]).status, 200, "it is shown nevertheless");
+}
+
+#[test]
+fn what_could_not_be_read_once_is_read_again() {
+    let (server, digest) = archive_of(&picture::sized(ImageFormat::Png, 1, 400, 400));
+    let target = format!("/thumbnails/{digest}/160");
+    let blob = server.test.blobs()[&digest].clone();
+    let bytes = fs::read(&blob).expect("it is kept");
+    fs::remove_file(&blob).expect("the store can be written");
+    // Reading a folder fails, however much one may.
+    fs::create_dir(&blob).expect("the store can be written");
+    assert!(matches!(server.ask("GET", &target, &[]).status, 404 | 500));
+    fs::remove_dir(&blob).expect("it is empty");
+    fs::write(&blob, bytes).expect("the store can be written");
+    assert_eq!(server.ask("GET", &target, &[]).status, 200);
 }

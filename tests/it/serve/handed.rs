@@ -76,6 +76,16 @@ fn sockets_that_were_handed_over_are_served_and_the_manager_is_told() {
     unix.read_to_end(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(&scene.bytes));
 
+    // Whoever may open it is no owner of the archive, and of nobody is it known that they are on this machine.
+    for (host, expected) in [("localhost", "401"), ("evil.test", "421")] {
+        let mut unix = UnixStream::connect(test.path("socket")).unwrap();
+        let request = format!("GET /api/v1 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        unix.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        unix.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{host}: {answer}");
+    }
+
     kill_process(Pid::from_child(&child.0), Signal::TERM).unwrap();
     let stopping = told();
     assert!(stopping.lines().any(|line| line == "STOPPING=1"), "{stopping}");

@@ -6,8 +6,8 @@ use crate::web::gallery::words::spelled;
 const LINES: usize = 2000;
 /// Of a longer text without a change this many characters are shown.
 const CHARS: usize = 2000;
-/// Words of a line that are compared each with each.
-const WORDS: usize = 1000;
+/// Comparisons of a word with a word, for all lines of a page.
+const COMPARISONS: usize = 2_000_000;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub(super) fn of(diff: &[u8]) -> (Vec<Line>, bool) {
     // The header names the document, as the page does.
     let all: Vec<&[u8]> = diff.split_inclusive(|byte| *byte == b'\n').skip(2).collect();
     let mut lines = Vec::new();
+    let mut left = COMPARISONS;
     let mut at = 0;
     while at < all.len() && lines.len() < LINES {
         let run =
@@ -32,11 +33,15 @@ pub(super) fn of(diff: &[u8]) -> (Vec<Line>, bool) {
         let (old, new) = (run(at, b'-'), run(at + run(at, b'-'), b'+'));
         if old > 0 && old == new {
             let (before, after) = (&all[at..at + old], &all[at + old..at + old + new]);
+            let room = (LINES - lines.len()).div_ceil(2);
             let pairs: Vec<(Line, Line)> =
-                before.iter().zip(after).map(|(old, new)| pair(old, new)).collect();
+                before.iter().zip(after).take(room).map(|(old, new)| pair(old, new, &mut left)).collect();
             let (old_lines, new_lines): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
             lines.extend(old_lines);
             lines.extend(new_lines);
+            if old > room {
+                break;
+            }
             at += old + new;
         } else {
             lines.push(single(all[at]));
@@ -58,11 +63,11 @@ fn single(line: &[u8]) -> Line {
     Line { kind, sign, parts: vec![(false, cut(&shown(text), false))] }
 }
 
-/// Two versions of a line.
-fn pair(old: &[u8], new: &[u8]) -> (Line, Line) {
+/// Two versions of a line; `left` is how many words may still be compared.
+fn pair(old: &[u8], new: &[u8], left: &mut usize) -> (Line, Line) {
     let (old, new) = (shown(&old[1..]), shown(&new[1..]));
     let (old_words, new_words) = (words(&old), words(&new));
-    let (is_old, is_new) = differing(&old_words, &new_words);
+    let (is_old, is_new) = differing(&old_words, &new_words, left);
     (
         Line { kind: "old", sign: "−", parts: parts(&old_words, &is_old) },
         Line { kind: "new", sign: "+", parts: parts(&new_words, &is_new) },
@@ -83,7 +88,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 /// For each word whether it is none of a longest common subsequence; of what is too long all between the common ends.
-fn differing(old: &[&str], new: &[&str]) -> (Vec<bool>, Vec<bool>) {
+fn differing(old: &[&str], new: &[&str], left: &mut usize) -> (Vec<bool>, Vec<bool>) {
     let (mut is_old, mut is_new) = (vec![false; old.len()], vec![false; new.len()]);
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
@@ -91,9 +96,8 @@ fn differing(old: &[&str], new: &[&str]) -> (Vec<bool>, Vec<bool>) {
     let (a, b) = (&old[head..old_end], &new[head..new_end]);
     is_old[head..old_end].fill(true);
     is_new[head..new_end].fill(true);
-    if a.len().saturating_mul(b.len()) > WORDS * WORDS {
-        return (is_old, is_new);
-    }
+    let Some(rest) = left.checked_sub(a.len().saturating_mul(b.len())) else { return (is_old, is_new) };
+    *left = rest;
     let width = b.len() + 1;
     let mut lengths = vec![0_u32; (a.len() + 1) * width];
     for i in (0..a.len()).rev() {
@@ -177,6 +181,33 @@ mod tests {
         assert_eq!(said("-a\r\n+b\r\n\\ No newline\n"), ["−[a]", "+[b]", " No newline"]);
         assert_eq!(said("-a\n+b\n+c\n"), ["−a", "+b", "+c"]);
         assert_eq!(said("-a\n"), ["−a"]);
+    }
+
+    #[test]
+    fn a_page_takes_only_so_many_comparisons() {
+        // Two such pairs of lines are within the limit, and the third is not.
+        let line = |sign: &str, letter: &str| {
+            let words: String = (0..500).map(|word| format!("{letter}{word} ")).collect();
+            format!("{sign}{words}\n")
+        };
+        let diff = format!("--- a\n+++ b\n{}{}", line("-", "a").repeat(3), line("+", "b").repeat(3));
+        let (lines, _) = of(diff.as_bytes());
+        let parts: Vec<bool> = lines.iter().map(|line| line.parts.len() > 2).collect();
+        assert_eq!(parts, [true, true, false, true, true, false]);
+        let (is_old, _) = differing(&["a", "b", "c"], &["x", "b", "y"], &mut 8);
+        assert_eq!(is_old, [true; 3], "nothing is left to compare them by");
+        let mut left = 9;
+        let (is_old, _) = differing(&["a", "b", "c"], &["x", "b", "y"], &mut left);
+        assert_eq!((is_old.as_slice(), left), ([true, false, true].as_slice(), 0));
+    }
+
+    #[test]
+    fn a_long_hunk_is_cut_before_it_is_compared() {
+        let pairs = 20 * LINES;
+        let diff = format!("--- a\n+++ b\n{}{}", "-x\n".repeat(pairs), "+y\n".repeat(pairs));
+        let (lines, is_cut) = of(diff.as_bytes());
+        assert_eq!((lines.len(), is_cut), (LINES, true));
+        assert_eq!((lines[0].kind, lines[LINES - 1].kind), ("old", "new"));
     }
 
     #[test]

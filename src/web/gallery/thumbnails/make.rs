@@ -7,6 +7,7 @@ use std::path::Path;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageError};
+use rustix::fs::statvfs;
 
 use crate::blob::BlobName;
 use crate::files::{self, folder};
@@ -14,7 +15,10 @@ use crate::media::{self, DecodeError, Limits, MediaType};
 use crate::web::gallery::thumbnails::Thumbnail;
 
 /// A longer file is not read to be drawn.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: u64 = 32 << 20;
+/// With less free space, or less of the disk than this part, none is kept: the room is for images.
+const RESERVE: u64 = 256 << 20;
+const PART: u64 = 20;
 /// A longer thumbnail is none of ours.
 const MOST_KEPT: u64 = 4 << 20;
 /// Of 100: what is lost is not seen at this size.
@@ -77,7 +81,20 @@ fn encode(picture: &DynamicImage) -> Result<Thumbnail, Error> {
 pub(super) fn kept(path: &Path) -> Option<Thumbnail> {
     let (bytes, _) = files::read(path, MOST_KEPT).ok()?;
     let inspected = media::inspect(Cursor::new(&bytes), &Limits::default()).ok()?;
-    Some(Thumbnail { bytes: bytes.into(), media_type: inspected.media_type })
+    // Anybody may have put it there: what is no picture of ours is none.
+    let is_ours = matches!(inspected.media_type, MediaType::Jpeg | MediaType::Png);
+    is_ours.then(|| Thumbnail { bytes: bytes.into(), media_type: inspected.media_type })
+}
+
+/// Whether the disk of `root` has room for what can be made again. Where the system does not say, it has.
+pub(super) fn has_room(root: &Path) -> bool {
+    statvfs(root).map_or(true, |disk| {
+        is_enough(disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks.saturating_mul(disk.f_frsize))
+    })
+}
+
+fn is_enough(free: u64, whole: u64) -> bool {
+    whole == 0 || free >= RESERVE.min(whole / PART)
 }
 
 /// Keeps a thumbnail for the next process.
@@ -185,5 +202,21 @@ mod tests {
         keep(&path, &bytes[..bytes.len() / 2]).unwrap();
         assert!(kept(&path).is_none());
         assert_eq!(files::names(path.parent().unwrap()).unwrap(), ["x-160"]);
+        let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
+        keep(&path, svg).unwrap();
+        assert!(kept(&path).is_none(), "it is none that is made here");
+    }
+
+    #[test]
+    fn the_last_of_the_disk_is_for_images() {
+        for (free, whole, expected) in [
+            (RESERVE, u64::MAX, true),
+            (RESERVE - 1, u64::MAX, false),
+            (RESERVE / 2, 2 * RESERVE, true),
+            (1 << 20, 100 << 20, false),
+            (0, 0, true),
+        ] {
+            assert_eq!(is_enough(free, whole), expected, "{free} of {whole}");
+        }
     }
 }
