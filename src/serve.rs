@@ -40,6 +40,7 @@ mod memory;
 pub mod metrics;
 mod outbox;
 mod precondition;
+mod progress;
 mod range;
 mod route;
 pub(crate) use route::not_kept;
