@@ -109,7 +109,7 @@ fn idle_clients_delay_others_for_ten_seconds_and_no_more() {
     let command = server.test.command("serve --format json --listen 127.0.0.1:0");
     let mut limited = Command::new("sh");
     limited
-        .args(["-c", "ulimit -n 130; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -n 162; exec \"$0\" \"$@\""])
         .arg(command.get_program())
         .args(command.get_args());
     limited.current_dir(server.test.root()).stdout(Stdio::piped());
