@@ -242,7 +242,7 @@ pub struct Server {
     /// Its key, PEM.
     #[serde(deserialize_with = "value::optional_path")]
     pub tls_key: Option<PathBuf>,
-    /// Images that are asked for again and again are served from so much memory.
+    /// Images of up to 8 KiB that are asked for again and again are served from so much memory.
     #[serde(deserialize_with = "value::bandwidth")]
     pub memory: u64,
 }

@@ -40,6 +40,7 @@ mod memory;
 pub mod metrics;
 mod outbox;
 mod precondition;
+mod progress;
 mod range;
 mod route;
 pub(crate) use route::not_kept;
@@ -129,12 +130,15 @@ impl Error {
 pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output = ()>) {
     let site = Arc::new(site);
     let free = Arc::new(Semaphore::new(site.limits.connections));
+    // However many ask over the network, whoever gives orders is heard.
+    let reserved = Arc::new(Semaphore::new(limits::CONTROL));
     let peers = Arc::new(Peers::default());
     let (stopping, stopped) = watch::channel(false);
     let (accepted, mut next) = mpsc::channel(1);
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(listener, Arc::clone(&free), Arc::clone(&peers), accepted.clone()));
+        let free = if listener.is_control() { &reserved } else { &free };
+        accepting.spawn(accept(listener, Arc::clone(free), Arc::clone(&peers), accepted.clone()));
     }
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -194,5 +198,45 @@ async fn accept(
         if accepted.send(connection).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_gives_orders_is_heard_however_many_ask_over_the_network() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let store = Arc::new(Store::open(path).unwrap());
+        let url = format!("sqlite:{}", path.join("catalog.sqlite").display());
+        let catalog = Arc::new(Catalog::open(&url, &path.join("journal")).unwrap());
+        let mut site = Site::new(store, catalog, Families::builtin(), &[]);
+        // as when all of them are taken
+        site.limits.connections = 0;
+        let network = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stranger = TcpStream::connect(network.local_addr().unwrap()).await.unwrap();
+        let socket = path.join("control.sock");
+        let control = Listener::Unix(UnixListener::bind(&socket).unwrap());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(run(vec![Listener::Tcp(network), control], site, async {
+            let _ = stopped.await;
+        }));
+
+        let question = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        stranger.write_all(question).await.unwrap();
+        let mut owner = UnixStream::connect(&socket).await.unwrap();
+        owner.write_all(question).await.unwrap();
+        let mut answer = String::new();
+        timeout(Duration::from_secs(60), owner.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let refused = std::io::ErrorKind::WouldBlock;
+        assert_eq!(stranger.try_read(&mut [0]).unwrap_err().kind(), refused, "there was no room");
+        stop.send(()).unwrap();
+        serving.await.unwrap();
     }
 }

@@ -19,6 +19,8 @@ use crate::serve::tls::Certificates;
 use crate::serve::{self, Site};
 use crate::web;
 
+/// Threads that answer. The unit is allowed 64 tasks (imgkeep-serve.service), these and [`READS`] among them.
+const WORKERS: usize = 8;
 /// Files that are read at a time; others wait. Each takes a thread.
 const READS: usize = 32;
 
@@ -91,14 +93,15 @@ fn tell(state: &[NotifyState<'_>]) {
     }
 }
 
-/// One thread for each core that this process may use. Where that is one, nothing is handed from thread to thread.
+/// One thread for each core that this process may use, up to a bound. Where that is one, nothing is handed from thread
+/// to thread.
 fn runtime() -> io::Result<Runtime> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let mut runtime = match cores {
         1 => runtime::Builder::new_current_thread(),
         _ => runtime::Builder::new_multi_thread(),
     };
-    runtime.enable_all().max_blocking_threads(READS).build()
+    runtime.worker_threads(cores.min(WORKERS)).enable_all().max_blocking_threads(READS).build()
 }
 
 /// Says where it serves: who gave port 0 cannot know.

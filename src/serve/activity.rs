@@ -1,7 +1,8 @@
 //! Whether anything moves on a connection: what a client may keep waiting, and for how long.
 //!
 //! One clock for every way to waste a connection, over HTTP/1.1 and HTTP/2 alike: a handshake or a head that comes byte by
-//! byte or stops half-way, silence before or after a request, content that is not sent, an answer that is not read.
+//! byte or stops half-way, silence before or after a request, content that is not sent, an answer that is not read. What
+//! HTTP/2 has sent besides answers does not stop it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -21,7 +22,7 @@ const STALLED: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Activity {
     start: Instant,
-    /// When something was last sent or asked: milliseconds after `start`.
+    /// When something was last asked, or some of an answer sent: milliseconds after `start`.
     last: AtomicU64,
     requests: AtomicUsize,
     /// Whether there is something to send that the client does not take.
@@ -44,13 +45,18 @@ impl Activity {
         Request { activity: Arc::clone(self), start: now }
     }
 
-    /// Whether the client takes what is sent: so many bytes now, or none.
-    pub(super) fn sent(&self, bytes: Option<usize>) {
-        self.blocked.store(bytes.is_none(), Ordering::Relaxed);
-        if let Some(bytes @ 1..) = bytes {
+    /// The client has taken so many bytes, and whether some were of an answer: all else is no reason to wait for it.
+    pub(super) fn sent(&self, bytes: usize, is_progress: bool) {
+        self.blocked.store(false, Ordering::Relaxed);
+        self.metrics.sent(bytes);
+        if is_progress {
             self.note(Instant::now());
-            self.metrics.sent(bytes);
         }
+    }
+
+    /// The client does not take what there is to send.
+    pub(super) fn is_blocked(&self) {
+        self.blocked.store(true, Ordering::Relaxed);
     }
 
     /// Ends when the connection has been idle or stuck for too long.

@@ -14,6 +14,8 @@ const MOST_CONNECTIONS: usize = 1024;
 const MOST_FILES: usize = 4096;
 /// Of one address that is not this machine's. A reverse proxy beside us speaks for everybody.
 const MOST_OF_A_PEER: usize = 32;
+/// Connections at a time by which orders are given; those of the network cannot take their place.
+pub(super) const CONTROL: usize = 32;
 /// What the rest of the process has open.
 const RESERVE: usize = 100;
 /// Where hardly anything may be open, somebody is served nevertheless.
@@ -43,7 +45,7 @@ impl Limits {
 
     /// One third is for connections, one for files that stay open, one for files that are being sent and do not.
     fn of(descriptors: usize) -> Self {
-        let third = (descriptors.saturating_sub(RESERVE) / 3).max(LEAST);
+        let third = (descriptors.saturating_sub(RESERVE + CONTROL) / 3).max(LEAST);
         Self { connections: third.min(MOST_CONNECTIONS), files: third.min(MOST_FILES) }
     }
 }
@@ -103,7 +105,7 @@ mod tests {
     #[test]
     fn there_is_room_for_what_may_be_open() {
         for (descriptors, connections, files) in
-            [(64, LEAST, LEAST), (1024, 308, 308), (4096, 1024, 1332), (usize::MAX, 1024, 4096)]
+            [(64, LEAST, LEAST), (1024, 297, 297), (4096, 1024, 1321), (usize::MAX, 1024, 4096)]
         {
             assert_eq!(Limits::of(descriptors), Limits { connections, files }, "{descriptors}");
         }

@@ -56,6 +56,11 @@ impl Listener {
         }
     }
 
+    /// Whether orders come by it, and nobody over the network.
+    pub(super) fn is_control(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
     /// What its connections have to show, if they speak TLS.
     pub(super) fn certificates(&self) -> Option<Arc<Certificates>> {
         match self {

@@ -3,20 +3,28 @@
 //! hyper writes what a body gives it, in order, and knows nothing of files. So a body gives it a [`Piece`] that stands for so
 //! many bytes of a file and holds none of them, and puts the file itself into the connection's [`Outbox`]. When the
 //! piece's place in the stream is reached, the socket knows it by its address and sends from the file instead. Only HTTP/1.1 without
-//! TLS can do so: whatever has to look at the bytes needs to have them.
+//! TLS can do so: whatever has to look at the bytes needs to have them. Where a file system has no `sendfile`, the bytes are
+//! read and written instead, at the same place.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use hyper::body::{Buf, Bytes};
 use rustix::fs::sendfile;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+
+use crate::serve::body;
 
 /// The longest piece of a file, in bytes.
 pub(super) const LONGEST: usize = 256 * 1024;
+
+/// How much is read at a time of a file that cannot be sent, in bytes.
+const CHUNK: usize = 64 * 1024;
 
 /// Known by its address. It is never read, so it takes no memory.
 static PLACE: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; LONGEST].into_boxed_slice());
@@ -76,10 +84,31 @@ impl Outbox {
     /// # Errors
     /// What the socket or the file says; that the file has become shorter.
     pub(super) fn send(&self, socket: impl AsFd, most: usize) -> io::Result<usize> {
+        let by_system = |socket: BorrowedFd<'_>, file: &File, start: &mut u64, length: usize| {
+            sendfile(socket, file, Some(start), length)
+        };
+        self.send_by(by_system, socket.as_fd(), most)
+    }
+
+    fn send_by(
+        &self,
+        sendfile: impl FnOnce(BorrowedFd<'_>, &File, &mut u64, usize) -> Result<usize, Errno>,
+        socket: BorrowedFd<'_>,
+        most: usize,
+    ) -> io::Result<usize> {
         let mut parts = self.parts();
         let (file, range) = parts.front_mut().ok_or(io::ErrorKind::NotFound)?;
         let length = usize::try_from(range.end - range.start).unwrap_or(most).min(most);
-        let sent = sendfile(socket, &**file, Some(&mut range.start), length)?;
+        let sent = match sendfile(socket, file, &mut range.start, length) {
+            // Not every file system can (sendfile(2)).
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let bytes = body::read(file, range.start, length.min(CHUNK))?;
+                let sent = send(socket, &bytes, SendFlags::NOSIGNAL)?;
+                range.start += sent as u64;
+                sent
+            }
+            sent => sent?,
+        };
         if sent == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -122,6 +151,45 @@ mod tests {
         let mut received = String::new();
         other.read_to_string(&mut received).unwrap();
         assert_eq!(received, "7890123");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_as_a_file_is_read_and_written() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..LONGEST).map(|n| (n % 251) as u8).collect();
+        file.write_all(&bytes).unwrap();
+        let file = Arc::new(file);
+        for refusal in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP] {
+            let outbox = Outbox::default();
+            let mut piece = outbox.put(&file, &(5..LONGEST as u64));
+            let (socket, mut other) = UnixStream::pair().unwrap();
+            let reading = std::thread::spawn(move || {
+                let mut received = Vec::new();
+                other.read_to_end(&mut received).unwrap();
+                received
+            });
+            while piece.has_remaining() {
+                let most = piece.remaining();
+                piece.advance(outbox.send_by(|_, _, _, _| Err(refusal), socket.as_fd(), most).unwrap());
+            }
+            drop(socket);
+            assert!(reading.join().unwrap() == bytes[5..], "{refusal}");
+            assert!(outbox.parts().is_empty(), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_the_socket_says_is_not_hidden() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123").unwrap();
+        let outbox = Outbox::default();
+        outbox.put(&Arc::new(file), &(0..4));
+        let (socket, other) = UnixStream::pair().unwrap();
+        let error = outbox.send_by(|_, _, _, _| Err(Errno::CONNRESET), socket.as_fd(), 4).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        drop(other);
+        let error = outbox.send_by(|_, _, _, _| Err(Errno::INVAL), socket.as_fd(), 4).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

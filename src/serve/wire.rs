@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::serve::activity::{Activity, Request};
 use crate::serve::body::Body;
 use crate::serve::outbox::{Outbox, Piece, is_place};
+use crate::serve::progress::Progress;
 use crate::serve::stream::Stream;
 
 /// A socket that notes what it sends. What it receives does not count: a byte now and then is no request.
@@ -19,20 +20,29 @@ pub(super) struct Wire {
     stream: Stream,
     activity: Arc<Activity>,
     outbox: Arc<Outbox>,
+    progress: Progress,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream, activity: Arc<Activity>, outbox: Arc<Outbox>) -> Self {
-        Self { stream, activity, outbox }
+        Self { stream, activity, outbox, progress: Progress::default() }
     }
 
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &written {
-            Poll::Ready(Ok(bytes)) => self.activity.sent(Some(*bytes)),
+    /// Notes what was written of `slices`.
+    fn note(&mut self, slices: &[IoSlice<'_>], written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                let (mut left, mut is_progress) = (*bytes, false);
+                for slice in slices {
+                    let (sent, _) = slice.split_at(slice.len().min(left));
+                    left -= sent.len();
+                    is_progress |= self.progress.takes(sent);
+                }
+                self.activity.sent(*bytes, is_progress);
+            }
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.activity.sent(None),
+            Poll::Pending => self.activity.is_blocked(),
         }
-        written
     }
 }
 
@@ -62,7 +72,8 @@ impl AsyncWrite for Wire {
         } else {
             Pin::new(&mut wire.stream).poll_write_vectored(context, slices)
         };
-        self.noted(written)
+        wire.note(slices, &written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

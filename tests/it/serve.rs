@@ -5,6 +5,7 @@ mod flood;
 mod handed;
 mod limits;
 mod others;
+mod ping;
 mod read_only;
 mod tls;
 

@@ -18,7 +18,7 @@ fn memory(scene: &Scene, name: &str) -> u64 {
 }
 
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend_from_slice(&[kind, flags]);
@@ -109,7 +109,7 @@ fn idle_clients_delay_others_for_ten_seconds_and_no_more() {
     let command = server.test.command("serve --format json --listen 127.0.0.1:0");
     let mut limited = Command::new("sh");
     limited
-        .args(["-c", "ulimit -n 130; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -n 162; exec \"$0\" \"$@\""])
         .arg(command.get_program())
         .args(command.get_args());
     limited.current_dir(server.test.root()).stdout(Stdio::piped());

@@ -83,7 +83,7 @@ fn a_connection_without_a_whole_request_is_closed_after_ten_seconds() {
 }
 
 /// A blob of so many bytes, under its own digest.
-fn keep(scene: &Scene, size: usize) -> (String, Vec<u8>) {
+pub(super) fn keep(scene: &Scene, size: usize) -> (String, Vec<u8>) {
     let mut bytes = vec![0; size];
     fastrand::Rng::with_seed(7).fill(&mut bytes);
     let digest = Digest::of(&bytes).to_string();
