@@ -221,7 +221,7 @@ mod tests {
         let network = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut stranger = TcpStream::connect(network.local_addr().unwrap()).await.unwrap();
         let socket = path.join("control.sock");
-        let control = Listener::Unix(UnixListener::bind(&socket).unwrap());
+        let control = Listener::Control(UnixListener::bind(&socket).unwrap());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(run(vec![Listener::Tcp(network), control], site, async {
             let _ = stopped.await;

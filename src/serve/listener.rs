@@ -58,7 +58,7 @@ impl Listener {
 
     /// Whether orders come by it, and nobody over the network.
     pub(super) fn is_control(&self) -> bool {
-        matches!(self, Self::Unix(_))
+        matches!(self, Self::Control(_))
     }
 
     /// What its connections have to show, if they speak TLS.
