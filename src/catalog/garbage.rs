@@ -141,8 +141,7 @@ impl Catalog {
         now: i64,
     ) -> Result<Vec<Unreferenced>, Error> {
         let mut references: HashMap<i64, References> = HashMap::new();
-        let damaged =
-            gather(reader, given_up, now, &mut references).map_err(|source| self.sqlite(source))?;
+        let damaged = gather(reader, given_up, now, &mut references).map_err(|source| self.sqlite(source))?;
         if let Some(document) = damaged {
             return Err(self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&document))));
         }
@@ -185,7 +184,9 @@ impl Catalog {
                 let mark = match marks.get(id) {
                     Some(mark) => mark.again(now),
                     None => {
-                        transaction.prepare_cached("DELETE FROM wanted WHERE document = ?1")?.execute([id])?;
+                        transaction
+                            .prepare_cached("DELETE FROM wanted WHERE document = ?1")?
+                            .execute([id])?;
                         // Should it turn up, it is read.
                         transaction
                             .prepare_cached("UPDATE documents SET stat = x'' WHERE id = ?1")?
@@ -212,9 +213,8 @@ impl Catalog {
         let reader = self.reader();
         let marks = marks(&reader, "gone", "document").map_err(|source| self.sqlite(source))?;
         let new = Mark { since: now, confirmed: None };
-        let is_long = |document: &&DocumentId| {
-            marks.get(&document.id).copied().unwrap_or(new).counts(grace, now)
-        };
+        let is_long =
+            |document: &&DocumentId| marks.get(&document.id).copied().unwrap_or(new).counts(grace, now);
         Ok(gone.iter().filter(is_long).cloned().collect())
     }
 
@@ -233,12 +233,7 @@ impl Catalog {
                         "INSERT OR REPLACE INTO unreferenced (blob, since, confirmed)
                          SELECT id, ?2, ?3 FROM blobs WHERE id = ?1 AND digest = ?4",
                     )?
-                    .execute(params![
-                        found.id,
-                        mark.since,
-                        mark.confirmed,
-                        found.blob.digest.as_bytes()
-                    ])?;
+                    .execute(params![found.id, mark.since, mark.confirmed, found.blob.digest.as_bytes()])?;
             }
             Ok(())
         })
@@ -296,8 +291,7 @@ impl Catalog {
     ) -> Result<Vec<Unreferenced>, Error> {
         let mut writer = self.writer();
         let sqlite = |source| self.sqlite(source);
-        let transaction =
-            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         let asked: HashSet<Digest> = blobs.iter().map(|found| found.blob.digest).collect();
         let mut going = self.unreferenced_by(&transaction, given_up, now)?;
         going.retain(|found| asked.contains(&found.blob.digest));
@@ -331,8 +325,7 @@ impl Catalog {
     pub(super) fn remove_again(&self, digests: &HashSet<Digest>) -> Result<(), Error> {
         let mut writer = self.writer();
         let sqlite = |source| self.sqlite(source);
-        let transaction =
-            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         let mut references = HashMap::new();
         // Where a record cannot be read, every blob may be meant.
         let is_whole = gather(&transaction, &[], 0, &mut references).map_err(sqlite)?.is_none();
@@ -391,8 +384,9 @@ fn gather(
 ) -> rusqlite::Result<Option<Vec<u8>>> {
     let given_up: HashSet<i64> = given_up.iter().map(|document| document.id).collect();
     let gone = marks(reader, "gone", "document")?;
-    let mut query = reader
-        .prepare_cached("SELECT document, edits, path FROM rewrites JOIN documents ON documents.id = document")?;
+    let mut query = reader.prepare_cached(
+        "SELECT document, edits, path FROM rewrites JOIN documents ON documents.id = document",
+    )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let Ok(links) = edits::unpack(row.get_ref(1)?.as_blob()?) else {
@@ -478,11 +472,12 @@ mod tests {
 
     #[test]
     fn a_blob_is_unreferenced_by_these_rules() {
-        let check = |counted, gone: Option<i64>, newest, marked: Option<i64>, expected: Option<i64>, why: &str| {
-            let references = References { counted, given_up: gone.map(mark), newest };
-            let since = references.unreferenced_since(marked.map(mark), 100);
-            assert_eq!(since.map(|mark| mark.since), expected, "{why}");
-        };
+        let check =
+            |counted, gone: Option<i64>, newest, marked: Option<i64>, expected: Option<i64>, why: &str| {
+                let references = References { counted, given_up: gone.map(mark), newest };
+                let since = references.unreferenced_since(marked.map(mark), 100);
+                assert_eq!(since.map(|mark| mark.since), expected, "{why}");
+            };
         check(true, None, None, None, None, "a record");
         check(true, Some(10), None, Some(10), None, "of two records one counts");
         check(false, None, Some(50), None, None, "the newest copy of its origin, kept without rewriting");

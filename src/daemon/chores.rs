@@ -85,8 +85,7 @@ impl Work {
             absent: self.missing.clone(),
             ..gc::Options::default()
         };
-        let report =
-            gc::gc(&self.settings.reader, &self.archive, &options, at, &|| self.is_stopped())?;
+        let report = gc::gc(&self.settings.reader, &self.archive, &options, at, &|| self.is_stopped())?;
         // A clock that is behind leaves no trace.
         if report.refused.is_none() && !report.interrupted {
             self.archive.catalog.chore_done(name(Kind::Gc), Chore { done: at, cursor: None })?;

@@ -341,7 +341,11 @@ impl fmt::Display for Report {
             self.waiting.blobs
         )?;
         if let Some(first) = self.unreadable.first() {
-            write!(f, "; nothing more goes as long as documents cannot be read, such as `{}`", first.display())?;
+            write!(
+                f,
+                "; nothing more goes as long as documents cannot be read, such as `{}`",
+                first.display()
+            )?;
         }
         let lost = self.unknown.len() + self.doubtful.len();
         if lost > 0 {
