@@ -382,6 +382,18 @@ impl Catalog {
         query.exists([digest.as_bytes()]).map_err(|source| self.sqlite(source))
     }
 
+    /// Whether a blob of this digest is known and was not removed.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has(&self, digest: Digest) -> Result<bool, Error> {
+        let reader = self.reader();
+        let mut query = reader
+            .prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1 AND removed IS NULL")
+            .map_err(|source| self.sqlite(source))?;
+        query.exists([digest.as_bytes()]).map_err(|source| self.sqlite(source))
+    }
+
     /// Origins that gave this blob, the earliest first: what a link to it may be put back to when the
     /// document's own record does not say.
     ///

@@ -464,7 +464,11 @@ fn sweep(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::catalog::row::{Batch, KeptLink, Rewrite, Snapshot};
+    use crate::media::MediaType;
 
     fn mark(since: i64) -> Mark {
         Mark { since, confirmed: None }
@@ -501,5 +505,103 @@ mod tests {
         assert!(!again.counts(grace, 401 * DAY - 1) && again.counts(grace, 401 * DAY));
         let soon = first.again(DAY);
         assert!(!soon.counts(grace, grace - 1) && soon.counts(grace, grace));
+    }
+
+    fn snapshot(taken: i64, text: &[u8]) -> Snapshot {
+        Snapshot {
+            origin: "http://a.example/a.png".to_owned(),
+            taken,
+            digest: Digest::of(text),
+            extension: "png".to_owned(),
+            bytes: text.len() as u64,
+            width: None,
+            height: None,
+            source: "origin".to_owned(),
+            url: None,
+            etag: None,
+            last_modified: None,
+            attempts: Vec::new(),
+        }
+    }
+
+    fn blob(text: &[u8]) -> BlobName {
+        BlobName { digest: Digest::of(text), media_type: MediaType::Png }
+    }
+
+    fn rewrite(run: &Run, text: &[u8]) -> Rewrite {
+        let link = KeptLink {
+            start: 0,
+            len: 9,
+            blob: blob(text),
+            original: b"http://a.example/".to_vec(),
+            run: run.name.clone(),
+        };
+        let (before, after) = (Digest::of(b"before"), Digest::of(text));
+        Rewrite { document: b"a.md".to_vec(), before, after, mtime: 0, links: vec![link] }
+    }
+
+    /// A catalog with an older copy and the newest one of the same origin.
+    fn scene(folder: &Path, run: &Run) -> Catalog {
+        let url = format!("sqlite:{}", folder.join("catalog.db").display());
+        let catalog = Catalog::open(&url, &folder.join("journal")).unwrap();
+        let snapshots = vec![snapshot(1, b"old"), snapshot(2, b"new")];
+        catalog.record(run, &Batch { snapshots, ..Batch::default() }).unwrap();
+        catalog
+    }
+
+    #[test]
+    fn what_is_referred_to_at_the_last_moment_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start("archive");
+        let catalog = scene(folder.path(), &run);
+        let due = catalog.unreferenced(&[], 9).unwrap();
+        assert_eq!(due.iter().map(|found| found.blob).collect::<Vec<_>>(), [blob(b"old")]);
+        let rewrites = vec![rewrite(&run, b"old")];
+        catalog.record(&run, &Batch { rewrites, ..Batch::default() }).unwrap();
+        assert!(catalog.remove(&run, &due, &[], 9).unwrap().is_empty());
+        assert!(catalog.has(Digest::of(b"old")).unwrap());
+        // Nor does a mark of what is not there any more do harm.
+        let given_up = catalog.all_documents().unwrap();
+        assert_eq!(catalog.remove(&run, &due, &given_up, 9).unwrap().len(), 1);
+        catalog.mark(&due, 9).unwrap();
+    }
+
+    #[test]
+    fn records_stay_and_no_other_blob_takes_the_place_of_one_they_refer_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start("archive");
+        let catalog = scene(folder.path(), &run);
+        let record = rewrite(&run, b"new");
+        catalog.record(&run, &Batch { rewrites: vec![record.clone()], ..Batch::default() }).unwrap();
+        let given_up = catalog.all_documents().unwrap();
+        let due = catalog.unreferenced(&given_up, 9).unwrap();
+        assert_eq!(catalog.remove(&run, &due, &given_up, i64::MAX).unwrap().len(), 2);
+        assert!(catalog.blobs().unwrap().is_empty());
+        assert!(catalog.unreferenced(&given_up, 9).unwrap().is_empty());
+        let other = vec![snapshot(12, b"other")];
+        catalog.record(&run, &Batch { snapshots: other, ..Batch::default() }).unwrap();
+        let check = |catalog: &Catalog| {
+            assert_eq!(catalog.rewrites(b"a.md").unwrap(), std::slice::from_ref(&record));
+            assert_eq!(catalog.blobs().unwrap(), [blob(b"other")]);
+            assert!(catalog.knows(Digest::of(b"new")).unwrap(), "a link to it is one of ours");
+            assert!(!catalog.knows(Digest::of(b"old")).unwrap());
+        };
+        check(&catalog);
+        catalog.rebuild(|digest| digest == Digest::of(b"other")).unwrap();
+        check(&catalog);
+        // It is had again.
+        let again = vec![snapshot(13, b"new")];
+        catalog.record(&run, &Batch { snapshots: again, ..Batch::default() }).unwrap();
+        assert!(catalog.has(Digest::of(b"new")).unwrap());
+    }
+
+    #[test]
+    fn what_was_given_out_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start("archive");
+        let catalog = scene(folder.path(), &run);
+        let given_out = vec![blob(b"old")];
+        catalog.record(&run, &Batch { given_out, ..Batch::default() }).unwrap();
+        assert!(catalog.unreferenced(&[], 9).unwrap().is_empty());
     }
 }
