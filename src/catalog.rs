@@ -42,7 +42,7 @@ pub mod row;
 mod shelf;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
 /// Prepared statements that a connection keeps.
@@ -312,6 +312,7 @@ impl Catalog {
             let lines = batch.snapshots.iter().map(LineRef::Snapshot);
             let lines = lines.chain(batch.rewrites.iter().map(LineRef::Rewrite));
             let lines = lines.chain(batch.placeholders.iter().map(LineRef::Placeholder));
+            let lines = lines.chain(batch.given_out.iter().map(LineRef::GivenOut));
             let mut journal = run.journal.lock().expect("no holder of the journal panics");
             match &mut *journal {
                 Some(journal) => journal.append(lines)?,
@@ -369,7 +370,7 @@ impl Catalog {
         collect().map_err(|source| self.sqlite(source))
     }
 
-    /// Whether a blob of this digest is known.
+    /// Whether a blob of this digest is known, be it there or removed since: a link to it is one of ours.
     ///
     /// # Errors
     /// What SQLite says.
@@ -377,6 +378,18 @@ impl Catalog {
         let reader = self.reader();
         let mut query = reader
             .prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")
+            .map_err(|source| self.sqlite(source))?;
+        query.exists([digest.as_bytes()]).map_err(|source| self.sqlite(source))
+    }
+
+    /// Whether a blob of this digest is known and was not removed.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has(&self, digest: Digest) -> Result<bool, Error> {
+        let reader = self.reader();
+        let mut query = reader
+            .prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1 AND removed IS NULL")
             .map_err(|source| self.sqlite(source))?;
         query.exists([digest.as_bytes()]).map_err(|source| self.sqlite(source))
     }

@@ -6,6 +6,7 @@
 //! <root>/thumbnails/<ab>/<digest>-<n>  small pictures of blobs; can be made again, and may be removed at any time
 //! <root>/incoming/<process>/           drafts, by process; swept when their process is gone
 //! <root>/trash/<date>/                 what was removed on that day
+//! <root>/collect.lock                  had by the one process that collects garbage
 //! <root>/gc.lock                       shared by who links to blobs, had alone by who removes some
 //! ```
 //!
@@ -14,7 +15,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -209,6 +210,20 @@ impl Store {
         let file = files::open_to_lock(&path)?;
         file.lock().map_err(files::Error::io(&path, "lock"))?;
         Ok(Hold { _file: file })
+    }
+
+    /// As long as the answer lives, no other process collects garbage; `None` if one does.
+    ///
+    /// # Errors
+    /// When the lock cannot be had.
+    pub fn collect(&self) -> Result<Option<Hold>, Error> {
+        let path = self.root.join("collect.lock");
+        let file = files::open_to_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Hold { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(files::Error::io(&path, "lock")(error).into()),
+        }
     }
 
     /// Moves files of the store into its trash, under the name of `day`; what is not there is passed over. The

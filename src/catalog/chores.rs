@@ -57,7 +57,8 @@ impl Catalog {
             let reader = self.reader();
             let after = after.map_or(Vec::new(), |after| after.as_bytes().to_vec());
             let collect = || -> rusqlite::Result<Vec<_>> {
-                let sql = "SELECT digest, extension FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2";
+                let sql = "SELECT digest, extension FROM blobs
+                           WHERE digest > ?1 AND removed IS NULL ORDER BY digest LIMIT ?2";
                 let mut query = reader.prepare_cached(sql)?;
                 let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
                 query.query_map(params![after, most], row)?.collect()
@@ -72,7 +73,7 @@ impl Catalog {
     /// # Errors
     /// What SQLite says.
     pub fn count_blobs(&self) -> Result<u64, Error> {
-        let counts = self.query("SELECT count(*) FROM blobs", |row| row.get(0))?;
+        let counts = self.query("SELECT count(*) FROM blobs WHERE removed IS NULL", |row| row.get(0))?;
         Ok(counts.into_iter().next().unwrap_or(0))
     }
 

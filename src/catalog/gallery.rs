@@ -243,7 +243,8 @@ impl Catalog {
             let reader = self.reader();
             let look_up = || {
                 let mut query = reader.prepare_cached(
-                    "SELECT digest, extension, bytes, width, height, kept, id FROM blobs WHERE digest = ?1",
+                    "SELECT digest, extension, bytes, width, height, kept, id FROM blobs
+                     WHERE digest = ?1 AND removed IS NULL",
                 )?;
                 query.query_row([digest.as_bytes()], tile).optional()
             };

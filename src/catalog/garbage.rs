@@ -1,14 +1,21 @@
 //! What nothing refers to: questions and changes of those who collect garbage.
+//!
+//! Records of documents are never removed. A blob that records refer to stays in the catalog even if it is removed,
+//! so that the way back of those documents is whole, should they turn up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::blob::BlobName;
-use crate::catalog::journal::{self, Journal, Line, LineRef};
+use crate::catalog::journal::fate::{self, Fate};
+use crate::catalog::journal::{Journal, LineRef};
 use crate::catalog::row::Removal;
 use crate::catalog::{Catalog, Error, OriginKey, Run, edits};
 use crate::digest::Digest;
+
+/// A day, in milliseconds.
+pub const DAY: i64 = 24 * 3_600_000;
 
 /// A document as the catalog knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +25,40 @@ pub struct DocumentId {
     pub name: Vec<u8>,
 }
 
-/// A blob that no document refers to that is there.
+/// When something was noticed, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The first time without a break.
+    pub since: i64,
+    /// Once more, a day later or more.
+    pub confirmed: Option<i64>,
+}
+
+impl Mark {
+    /// When it counts. Of a single look the clock may have been wrong, so two that were a day apart are needed, and
+    /// another day; unless no time of grace was asked for.
+    #[must_use]
+    pub fn counts_from(&self, grace: i64) -> i64 {
+        if grace == 0 {
+            return self.since;
+        }
+        let seen = self.confirmed.map_or(self.since.saturating_add(2 * DAY), |at| at.saturating_add(DAY));
+        self.since.saturating_add(grace).max(seen)
+    }
+
+    /// Whether it counts at `now`.
+    #[must_use]
+    pub fn counts(&self, grace: i64, now: i64) -> bool {
+        (grace == 0 || self.confirmed.is_some()) && self.counts_from(grace) <= now
+    }
+
+    fn again(self, now: i64) -> Self {
+        let is_later = self.since.saturating_add(DAY) <= now;
+        Self { confirmed: self.confirmed.or(is_later.then_some(now)), ..self }
+    }
+}
+
+/// A blob that nothing refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreferenced {
     id: i64,
@@ -26,35 +66,36 @@ pub struct Unreferenced {
     pub blob: BlobName,
     /// Its length.
     pub bytes: u64,
-    /// Since when it is known, in milliseconds since 1970.
-    pub since: i64,
+    /// Since when it is known.
+    pub mark: Mark,
+    /// Whether there are records of it, which do not count.
+    pub recorded: bool,
 }
 
 /// What is known of the references to one blob.
 #[derive(Clone, Copy, Debug, Default)]
 struct References {
-    /// The record of a document that is there.
-    living: bool,
-    /// When the last of the documents was missed whose records refer to it and that are not there.
-    gone: Option<i64>,
+    /// A record, or somebody outside.
+    counted: bool,
+    /// The mark of the last of the documents whose records do not count.
+    given_up: Option<Mark>,
     /// When it was taken, if it is the newest copy of an origin.
     newest: Option<i64>,
 }
 
 impl References {
     /// Since when nothing refers to the blob that was so `marked` before; `None` if something does.
-    fn unreferenced_since(self, marked: Option<i64>, now: i64) -> Option<i64> {
-        if self.living {
+    fn unreferenced_since(self, marked: Option<Mark>, now: i64) -> Option<Mark> {
+        if self.counted {
             return None;
         }
-        match (marked, self.newest) {
-            // It was kept anew.
-            (Some(marked), Some(taken)) if taken > marked => None,
-            // A mark that lies ahead was made by a wrong clock.
-            (Some(marked), _) => Some(marked.min(now).max(self.gone.unwrap_or(marked).min(now))),
-            // No document ever pointed at it: it is kept for its origin.
-            (None, Some(_)) if self.gone.is_none() => None,
-            (None, _) => Some(now),
+        match (self.given_up, self.newest) {
+            // It was kept anew since.
+            (Some(gone), Some(taken)) if taken > gone.since => None,
+            (Some(gone), _) => Some(gone),
+            // It is kept for its origin.
+            (None, Some(_)) => None,
+            (None, None) => Some(marked.unwrap_or(Mark { since: now, confirmed: None })),
         }
     }
 }
@@ -70,110 +111,129 @@ impl Catalog {
         })
     }
 
-    /// Which blobs no document refers to that is there, as it is at `now` (milliseconds since 1970), if `gone` are the
-    /// documents that are not; in order of digest.
+    /// The newest time that the catalog knows, in milliseconds since 1970: a clock that shows an earlier one is wrong.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn newest_time(&self) -> Result<Option<i64>, Error> {
+        let times = self.query(
+            "SELECT max(at) FROM (SELECT max(taken) AS at FROM snapshots UNION ALL SELECT max(done) FROM chores
+             UNION ALL SELECT max(max(since), coalesce(max(confirmed), 0)) FROM gone
+             UNION ALL SELECT max(max(since), coalesce(max(confirmed), 0)) FROM unreferenced)",
+            |row| row.get(0),
+        )?;
+        Ok(times.into_iter().next().flatten())
+    }
+
+    /// Which blobs nothing refers to, as it is at `now` (milliseconds since 1970), if the records of the documents
+    /// `given_up` do not count; in order of digest.
     ///
     /// # Errors
     /// What SQLite says, or [`Error::Damaged`].
-    pub fn unreferenced(&self, gone: &[DocumentId], now: i64) -> Result<Vec<Unreferenced>, Error> {
-        let reader = self.reader();
+    pub fn unreferenced(&self, given_up: &[DocumentId], now: i64) -> Result<Vec<Unreferenced>, Error> {
+        self.unreferenced_by(&self.reader(), given_up, now)
+    }
+
+    fn unreferenced_by(
+        &self,
+        reader: &Connection,
+        given_up: &[DocumentId],
+        now: i64,
+    ) -> Result<Vec<Unreferenced>, Error> {
         let mut references: HashMap<i64, References> = HashMap::new();
-        let damaged =
-            self.gather(&reader, gone, now, &mut references).map_err(|source| self.sqlite(source))?;
+        let damaged = gather(reader, given_up, now, &mut references).map_err(|source| self.sqlite(source))?;
         if let Some(document) = damaged {
             return Err(self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&document))));
         }
-        let rows = {
-            let mut query = reader
-                .prepare_cached(
-                    "SELECT id, digest, extension, bytes, since FROM blobs LEFT JOIN unreferenced ON blob = id
-                     ORDER BY digest",
-                )
-                .map_err(|source| self.sqlite(source))?;
+        let collect = || -> rusqlite::Result<Vec<_>> {
+            let mut query = reader.prepare_cached(
+                "SELECT id, digest, extension, bytes, since, confirmed FROM blobs
+                 LEFT JOIN unreferenced ON blob = id WHERE removed IS NULL ORDER BY digest",
+            )?;
             let row = |row: &rusqlite::Row<'_>| {
                 let digest: [u8; 32] = row.get(1)?;
                 let extension: String = row.get(2)?;
-                let (bytes, marked): (u64, Option<i64>) = (row.get(3)?, row.get(4)?);
-                Ok((row.get::<_, i64>(0)?, digest, extension, bytes, marked))
+                let since: Option<i64> = row.get(4)?;
+                let confirmed = row.get(5)?;
+                let marked = since.map(|since| Mark { since, confirmed });
+                Ok((row.get::<_, i64>(0)?, digest, extension, row.get::<_, u64>(3)?, marked))
             };
-            let rows = query.query_map([], row).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
-            rows.map_err(|source| self.sqlite(source))?
+            query.query_map([], row)?.collect()
         };
         let mut found = Vec::new();
-        for (id, digest, extension, bytes, marked) in rows {
+        for (id, digest, extension, bytes, marked) in collect().map_err(|source| self.sqlite(source))? {
             let of_blob = references.get(&id).copied().unwrap_or_default();
-            if let Some(since) = of_blob.unreferenced_since(marked, now) {
-                found.push(Unreferenced { id, blob: self.blob_name(digest, &extension)?, bytes, since });
+            if let Some(mark) = of_blob.unreferenced_since(marked, now) {
+                let blob = self.blob_name(digest, &extension)?;
+                found.push(Unreferenced { id, blob, bytes, mark, recorded: of_blob.given_up.is_some() });
             }
         }
         Ok(found)
     }
 
-    /// Returns the name of a document whose record cannot be read, if there is one.
-    fn gather(
-        &self,
-        reader: &Connection,
-        gone: &[DocumentId],
-        now: i64,
-        references: &mut HashMap<i64, References>,
-    ) -> rusqlite::Result<Option<Vec<u8>>> {
-        let since: HashMap<i64, i64> = reader
-            .prepare_cached("SELECT document, since FROM gone")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        let gone: HashMap<i64, i64> = gone
-            .iter()
-            .map(|document| (document.id, since.get(&document.id).copied().unwrap_or(now)))
-            .collect();
-        let mut query = reader.prepare_cached(
-            "SELECT document, edits, path FROM rewrites JOIN documents ON documents.id = document",
-        )?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let Ok(links) = edits::unpack(row.get_ref(1)?.as_blob()?) else {
-                return Ok(Some(row.get(2)?));
-            };
-            let missed = gone.get(&row.get(0)?).copied();
-            for link in links {
-                let of_blob = references.entry(link.blob).or_default();
-                match missed {
-                    Some(since) => of_blob.gone = of_blob.gone.max(Some(since)),
-                    None => of_blob.living = true,
-                }
-            }
-        }
-        let mut query = reader.prepare_cached("SELECT blob, max(taken) FROM snapshots GROUP BY origin")?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let of_blob = references.entry(row.get(0)?).or_default();
-            of_blob.newest = of_blob.newest.max(Some(row.get(1)?));
-        }
-        Ok(None)
-    }
-
-    /// Notes what was missed and what nothing refers to, and since when; what is not among them any more is not.
+    /// Notes which documents are gone, and returns when each was found so; what is not among them any more is not.
     /// Documents that are gone want no images.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn mark(&self, gone: &[DocumentId], unreferenced: &[Unreferenced], now: i64) -> Result<(), Error> {
+    pub fn mark_gone(&self, gone: &[DocumentId], now: i64) -> Result<(), Error> {
         self.transact(|transaction| {
-            let missed: HashSet<i64> = gone.iter().map(|document| document.id).collect();
-            sweep(transaction, "gone", "document", &missed)?;
-            for document in gone {
+            let marks = marks(transaction, "gone", "document")?;
+            sweep(transaction, "gone", "document", &gone.iter().map(|document| document.id).collect())?;
+            for DocumentId { id, .. } in gone {
+                let mark = match marks.get(id) {
+                    Some(mark) => mark.again(now),
+                    None => {
+                        transaction
+                            .prepare_cached("DELETE FROM wanted WHERE document = ?1")?
+                            .execute([id])?;
+                        // Should it turn up, it is read.
+                        transaction
+                            .prepare_cached("UPDATE documents SET stat = x'' WHERE id = ?1")?
+                            .execute([id])?;
+                        Mark { since: now, confirmed: None }
+                    }
+                };
                 transaction
-                    .prepare_cached("INSERT OR IGNORE INTO gone (document, since) VALUES (?1, ?2)")?
-                    .execute(params![document.id, now])?;
-                transaction
-                    .prepare_cached("DELETE FROM wanted WHERE document = ?1")?
-                    .execute([document.id])?;
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO gone (document, since, confirmed)
+                         SELECT id, ?2, ?3 FROM documents WHERE id = ?1",
+                    )?
+                    .execute(params![id, mark.since, mark.confirmed])?;
             }
-            let blobs: HashSet<i64> = unreferenced.iter().map(|found| found.id).collect();
-            sweep(transaction, "unreferenced", "blob", &blobs)?;
-            for found in unreferenced {
+            Ok(())
+        })
+    }
+
+    /// Of the documents `gone`, those that are marked so for as long as the grace time.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn long_gone(&self, gone: &[DocumentId], grace: i64, now: i64) -> Result<Vec<DocumentId>, Error> {
+        let reader = self.reader();
+        let marks = marks(&reader, "gone", "document").map_err(|source| self.sqlite(source))?;
+        let new = Mark { since: now, confirmed: None };
+        let is_long =
+            |document: &&DocumentId| marks.get(&document.id).copied().unwrap_or(new).counts(grace, now);
+        Ok(gone.iter().filter(is_long).cloned().collect())
+    }
+
+    /// Notes what nothing refers to, and since when; what is not among them any more is not.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn mark(&self, unreferenced: &[Unreferenced], now: i64) -> Result<(), Error> {
+        self.transact(|transaction| {
+            let unreferenced = || unreferenced.iter().filter(|found| !found.recorded);
+            sweep(transaction, "unreferenced", "blob", &unreferenced().map(|found| found.id).collect())?;
+            for found in unreferenced() {
+                let mark = found.mark.again(now);
                 transaction
-                    .prepare_cached("INSERT OR REPLACE INTO unreferenced (blob, since) VALUES (?1, ?2)")?
-                    .execute(params![found.id, found.since])?;
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO unreferenced (blob, since, confirmed)
+                         SELECT id, ?2, ?3 FROM blobs WHERE id = ?1 AND digest = ?4",
+                    )?
+                    .execute(params![found.id, mark.since, mark.confirmed, found.blob.digest.as_bytes()])?;
             }
             Ok(())
         })
@@ -198,8 +258,27 @@ impl Catalog {
         collect().map_err(|source| self.sqlite(source))
     }
 
-    /// Forgets `blobs`: their snapshots, and the documents among `gone` whose records refer to them. The journal hears
-    /// of it first. Returns how many documents were forgotten. Nobody else may record anything meanwhile.
+    /// Which of `documents` have a record of one of `blobs`, in their order.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn referring(
+        &self,
+        documents: &[DocumentId],
+        blobs: &HashSet<Digest>,
+    ) -> Result<Vec<DocumentId>, Error> {
+        let mut referring = Vec::new();
+        for document in documents {
+            let records = self.rewrites(&document.name)?;
+            let refers =
+                records.iter().flat_map(|record| &record.links).any(|link| blobs.contains(&link.blob.digest));
+            referring.extend(refers.then(|| document.clone()));
+        }
+        Ok(referring)
+    }
+
+    /// Forgets those of `blobs` that nothing refers to still, as [`Self::unreferenced`] says, and returns them. The
+    /// journal hears of it first.
     ///
     /// # Errors
     /// What the disk or SQLite says; nothing is then forgotten.
@@ -207,11 +286,24 @@ impl Catalog {
         &self,
         run: &Run,
         blobs: &[Unreferenced],
-        gone: &[DocumentId],
+        given_up: &[DocumentId],
         now: i64,
-    ) -> Result<u64, Error> {
-        let digests = blobs.iter().map(|found| found.blob.digest).collect();
-        let removal = Removal { at: now, digests };
+    ) -> Result<Vec<Unreferenced>, Error> {
+        let mut writer = self.writer();
+        let sqlite = |source| self.sqlite(source);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let asked: HashSet<Digest> = blobs.iter().map(|found| found.blob.digest).collect();
+        let mut going = self.unreferenced_by(&transaction, given_up, now)?;
+        going.retain(|found| asked.contains(&found.blob.digest));
+        if going.is_empty() {
+            return Ok(going);
+        }
+        let of = |recorded| going.iter().filter(move |found| found.recorded == recorded);
+        let removal = Removal {
+            at: now,
+            digests: of(false).map(|found| found.blob.digest).collect(),
+            recorded: of(true).map(|found| found.blob.digest).collect(),
+        };
         {
             let mut journal = run.journal.lock().expect("no holder of the journal panics");
             let lines = [LineRef::Removal(&removal)];
@@ -220,83 +312,55 @@ impl Catalog {
                 none => none.insert(Journal::create(&self.journal, &run.name)?).append(lines)?,
             }
         }
-        self.forget_blobs(&blobs.iter().map(|found| found.id).collect(), gone)
+        going
+            .iter()
+            .try_for_each(|found| forget_blob(&transaction, found.id, found.recorded.then_some(now)))
+            .and_then(|()| transaction.commit())
+            .map_err(sqlite)?;
+        Ok(going)
     }
 
     /// The same for blobs that are gone from the store on purpose, by the journal: a rebuilt catalog has heard of
     /// them again.
     pub(super) fn remove_again(&self, digests: &HashSet<Digest>) -> Result<(), Error> {
-        let known: Vec<(i64, [u8; 32])> =
-            self.query("SELECT id, digest FROM blobs", |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let ids = known.into_iter().filter(|(_, digest)| digests.contains(&Digest::from_bytes(*digest)));
-        let ids: HashSet<i64> = ids.map(|(id, _)| id).collect();
-        if !ids.is_empty() {
-            self.forget_blobs(&ids, &self.all_documents()?)?;
-        }
-        Ok(())
+        let mut writer = self.writer();
+        let sqlite = |source| self.sqlite(source);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let mut references = HashMap::new();
+        // Where a record cannot be read, every blob may be meant.
+        let is_whole = gather(&transaction, &[], 0, &mut references).map_err(sqlite)?.is_none();
+        let forget = || -> rusqlite::Result<()> {
+            let known: Vec<(i64, [u8; 32])> = transaction
+                .prepare("SELECT id, digest FROM blobs")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            for (id, _) in known.iter().filter(|(_, digest)| digests.contains(&Digest::from_bytes(*digest))) {
+                let counted = references.get(id).is_some_and(|of_blob| of_blob.counted);
+                forget_blob(&transaction, *id, (counted || !is_whole).then_some(0))?;
+            }
+            Ok(())
+        };
+        forget().and_then(|()| transaction.commit()).map_err(sqlite)
     }
 
-    /// Forgets blobs, and whichever of `documents` has a record that refers to one.
-    fn forget_blobs(&self, blobs: &HashSet<i64>, documents: &[DocumentId]) -> Result<u64, Error> {
-        self.transact(|transaction| {
-            let mut forgotten = 0;
-            for DocumentId { id, .. } in documents {
-                let refers = {
-                    let mut query =
-                        transaction.prepare_cached("SELECT edits FROM rewrites WHERE document = ?1")?;
-                    let mut rows = query.query([id])?;
-                    let mut refers = false;
-                    while let Some(row) = rows.next()? {
-                        let links = edits::unpack(row.get_ref(0)?.as_blob()?).unwrap_or_default();
-                        refers |= links.iter().any(|link| blobs.contains(&link.blob));
-                    }
-                    refers
-                };
-                if refers {
-                    forgotten += 1;
-                    for sql in [
-                        "DELETE FROM rewrites WHERE document = ?1",
-                        "DELETE FROM wanted WHERE document = ?1",
-                        "DELETE FROM gone WHERE document = ?1",
-                        "DELETE FROM shown WHERE document = ?1",
-                        "DELETE FROM documents WHERE id = ?1",
-                    ] {
-                        transaction.prepare_cached(sql)?.execute([id])?;
-                    }
-                }
-            }
-            for id in blobs {
-                for sql in [
-                    "DELETE FROM snapshots WHERE blob = ?1",
-                    "DELETE FROM unreferenced WHERE blob = ?1",
-                    "DELETE FROM blobs WHERE id = ?1",
-                ] {
-                    transaction.prepare_cached(sql)?.execute([id])?;
-                }
-            }
-            Ok(forgotten)
-        })
-    }
-
-    /// Which of `digests` the journal says are kept: a catalog that does not know them is not the whole one.
+    /// What the journal says of the blobs `digests`, and whether a part of it cannot be read: a catalog that does not know
+    /// what is kept is not the whole one.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn journaled(&self, digests: &HashSet<Digest>) -> Result<HashSet<Digest>, Error> {
-        let mut kept = HashSet::new();
-        journal::read(&self.journal, |line| {
-            match line {
-                Line::Snapshot(snapshot) if digests.contains(&snapshot.digest) => {
-                    kept.insert(snapshot.digest);
-                }
-                Line::Removal(removal) => removal.digests.iter().for_each(|digest| {
-                    kept.remove(digest);
-                }),
-                Line::Placeholder(_) | Line::Snapshot(_) | Line::Rewrite(_) => {}
-            }
-            Ok::<_, Error>(())
+    pub fn fates(&self, digests: &HashSet<Digest>) -> Result<(HashMap<Digest, Fate>, bool), Error> {
+        Ok(fate::fates(&self.journal, &|digest| digests.contains(&digest))?)
+    }
+
+    /// Which of `blobs` were given out before.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn given_out(&self) -> Result<HashSet<Digest>, Error> {
+        let rows = self.query("SELECT digest FROM given_out JOIN blobs ON id = blob", |row| {
+            row.get(0).map(Digest::from_bytes)
         })?;
-        Ok(kept)
+        Ok(rows.into_iter().collect())
     }
 
     fn transact<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
@@ -309,6 +373,76 @@ impl Catalog {
         };
         write().map_err(|source| self.sqlite(source))
     }
+}
+
+/// Returns the name of a document whose record cannot be read, if there is one.
+fn gather(
+    reader: &Connection,
+    given_up: &[DocumentId],
+    now: i64,
+    references: &mut HashMap<i64, References>,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    let given_up: HashSet<i64> = given_up.iter().map(|document| document.id).collect();
+    let gone = marks(reader, "gone", "document")?;
+    let mut query = reader.prepare_cached(
+        "SELECT document, edits, path FROM rewrites JOIN documents ON documents.id = document",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let Ok(links) = edits::unpack(row.get_ref(1)?.as_blob()?) else {
+            return Ok(Some(row.get(2)?));
+        };
+        let document = row.get(0)?;
+        let mark = gone.get(&document).copied().unwrap_or(Mark { since: now, confirmed: None });
+        for link in links {
+            let of_blob = references.entry(link.blob).or_default();
+            match given_up.contains(&document) {
+                true if of_blob.given_up.is_none_or(|last| last.since < mark.since) => {
+                    of_blob.given_up = Some(mark);
+                }
+                true => {}
+                false => of_blob.counted = true,
+            }
+        }
+    }
+    let mut query = reader.prepare_cached("SELECT blob FROM given_out")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        references.entry(row.get(0)?).or_default().counted = true;
+    }
+    let mut query = reader.prepare_cached("SELECT blob, max(taken) FROM snapshots GROUP BY origin")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let of_blob = references.entry(row.get(0)?).or_default();
+        of_blob.newest = of_blob.newest.max(Some(row.get(1)?));
+    }
+    Ok(None)
+}
+
+/// Forgets where a blob came from. What records refer to keeps its id and its name: it is `removed` then.
+fn forget_blob(transaction: &Connection, id: i64, removed: Option<i64>) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM snapshots WHERE blob = ?1",
+        "DELETE FROM unreferenced WHERE blob = ?1",
+        "DELETE FROM shown WHERE blob = ?1",
+    ] {
+        transaction.prepare_cached(sql)?.execute([id])?;
+    }
+    match removed {
+        Some(at) => transaction
+            .prepare_cached("UPDATE blobs SET removed = ?2 WHERE id = ?1")?
+            .execute(params![id, at])?,
+        None => transaction.prepare_cached("DELETE FROM blobs WHERE id = ?1")?.execute([id])?,
+    };
+    Ok(())
+}
+
+/// What is noted in `table`.
+fn marks(reader: &Connection, table: &str, column: &str) -> rusqlite::Result<HashMap<i64, Mark>> {
+    reader
+        .prepare_cached(&format!("SELECT {column}, since, confirmed FROM {table}"))?
+        .query_map([], |row| Ok((row.get(0)?, Mark { since: row.get(1)?, confirmed: row.get(2)? })))?
+        .collect()
 }
 
 /// Takes out of `table` the rows whose `column` is none of `stay`.
@@ -328,40 +462,146 @@ fn sweep(
     Ok(())
 }
 
-/// Since when each of the documents that were missed is not there; for tests and for those who show it.
-impl Catalog {
-    /// The documents that were missed before, and when first, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn gone(&self) -> Result<BTreeMap<Vec<u8>, i64>, Error> {
-        let rows = self
-            .query("SELECT path, since FROM gone JOIN documents ON documents.id = document", |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-        Ok(rows.into_iter().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::catalog::row::{Batch, KeptLink, Rewrite, Snapshot};
+    use crate::media::MediaType;
+
+    fn mark(since: i64) -> Mark {
+        Mark { since, confirmed: None }
+    }
 
     #[test]
     fn a_blob_is_unreferenced_by_these_rules() {
-        let check = |living, gone, newest, marked, expected: Option<i64>, why: &str| {
-            let references = References { living, gone, newest };
-            assert_eq!(references.unreferenced_since(marked, 100), expected, "{why}");
-        };
-        check(true, None, None, None, None, "a record of a document that is there");
-        check(true, Some(10), None, Some(10), None, "of two documents one is there");
+        let check =
+            |counted, gone: Option<i64>, newest, marked: Option<i64>, expected: Option<i64>, why: &str| {
+                let references = References { counted, given_up: gone.map(mark), newest };
+                let since = references.unreferenced_since(marked.map(mark), 100);
+                assert_eq!(since.map(|mark| mark.since), expected, "{why}");
+            };
+        check(true, None, None, None, None, "a record");
+        check(true, Some(10), None, Some(10), None, "of two records one counts");
         check(false, None, Some(50), None, None, "the newest copy of its origin, kept without rewriting");
-        check(false, None, None, None, Some(100), "an older copy, or bytes that were no image");
-        check(false, Some(40), Some(50), None, Some(100), "its documents are gone: noticed now");
-        check(false, Some(40), Some(30), Some(40), Some(40), "and noticed before");
-        check(false, Some(60), Some(30), Some(40), Some(60), "another document came and went since");
-        check(false, None, Some(30), Some(40), Some(40), "its documents are forgotten");
         check(false, None, Some(50), Some(40), None, "it was fetched again since");
-        check(false, None, None, Some(900), Some(100), "the clock was wrong");
+        check(false, None, None, None, Some(100), "an older copy, or bytes that were no image");
+        check(false, None, None, Some(40), Some(40), "and noticed before");
+        check(false, None, None, Some(900), Some(900), "a clock that is behind lowers no mark");
+        check(false, Some(40), Some(30), None, Some(40), "its documents were given up");
+        check(false, Some(40), Some(50), None, None, "and it was fetched again since");
+    }
+
+    #[test]
+    fn a_mark_counts_once_two_looks_were_a_day_apart_and_another_day_went_by() {
+        let grace = 10 * DAY;
+        let first = mark(0);
+        assert!(!first.counts(grace, 400 * DAY), "the clock may have jumped");
+        assert!(first.counts(0, 0), "no time of grace was asked for");
+        assert_eq!(first.again(DAY - 1), first);
+        let again = first.again(400 * DAY);
+        assert_eq!(again.again(401 * DAY), again);
+        assert!(!again.counts(grace, 401 * DAY - 1) && again.counts(grace, 401 * DAY));
+        let soon = first.again(DAY);
+        assert!(!soon.counts(grace, grace - 1) && soon.counts(grace, grace));
+    }
+
+    fn snapshot(taken: i64, text: &[u8]) -> Snapshot {
+        Snapshot {
+            origin: "http://a.example/a.png".to_owned(),
+            taken,
+            digest: Digest::of(text),
+            extension: "png".to_owned(),
+            bytes: text.len() as u64,
+            width: None,
+            height: None,
+            source: "origin".to_owned(),
+            url: None,
+            etag: None,
+            last_modified: None,
+            attempts: Vec::new(),
+        }
+    }
+
+    fn blob(text: &[u8]) -> BlobName {
+        BlobName { digest: Digest::of(text), media_type: MediaType::Png }
+    }
+
+    fn rewrite(run: &Run, text: &[u8]) -> Rewrite {
+        let link = KeptLink {
+            start: 0,
+            len: 9,
+            blob: blob(text),
+            original: b"http://a.example/".to_vec(),
+            run: run.name.clone(),
+        };
+        let (before, after) = (Digest::of(b"before"), Digest::of(text));
+        Rewrite { document: b"a.md".to_vec(), before, after, mtime: 0, links: vec![link] }
+    }
+
+    /// A catalog with an older copy and the newest one of the same origin.
+    fn scene(folder: &Path, run: &Run) -> Catalog {
+        let url = format!("sqlite:{}", folder.join("catalog.db").display());
+        let catalog = Catalog::open(&url, &folder.join("journal")).unwrap();
+        let snapshots = vec![snapshot(1, b"old"), snapshot(2, b"new")];
+        catalog.record(run, &Batch { snapshots, ..Batch::default() }).unwrap();
+        catalog
+    }
+
+    #[test]
+    fn what_is_referred_to_at_the_last_moment_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start("archive");
+        let catalog = scene(folder.path(), &run);
+        let due = catalog.unreferenced(&[], 9).unwrap();
+        assert_eq!(due.iter().map(|found| found.blob).collect::<Vec<_>>(), [blob(b"old")]);
+        let rewrites = vec![rewrite(&run, b"old")];
+        catalog.record(&run, &Batch { rewrites, ..Batch::default() }).unwrap();
+        assert!(catalog.remove(&run, &due, &[], 9).unwrap().is_empty());
+        assert!(catalog.has(Digest::of(b"old")).unwrap());
+        // Nor does a mark of what is not there any more do harm.
+        let given_up = catalog.all_documents().unwrap();
+        assert_eq!(catalog.remove(&run, &due, &given_up, 9).unwrap().len(), 1);
+        catalog.mark(&due, 9).unwrap();
+    }
+
+    #[test]
+    fn records_stay_and_no_other_blob_takes_the_place_of_one_they_refer_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start("archive");
+        let catalog = scene(folder.path(), &run);
+        let record = rewrite(&run, b"new");
+        catalog.record(&run, &Batch { rewrites: vec![record.clone()], ..Batch::default() }).unwrap();
+        let given_up = catalog.all_documents().unwrap();
+        let due = catalog.unreferenced(&given_up, 9).unwrap();
+        assert_eq!(catalog.remove(&run, &due, &given_up, i64::MAX).unwrap().len(), 2);
+        assert!(catalog.blobs().unwrap().is_empty());
+        assert!(catalog.unreferenced(&given_up, 9).unwrap().is_empty());
+        let other = vec![snapshot(12, b"other")];
+        catalog.record(&run, &Batch { snapshots: other, ..Batch::default() }).unwrap();
+        let check = |catalog: &Catalog| {
+            assert_eq!(catalog.rewrites(b"a.md").unwrap(), std::slice::from_ref(&record));
+            assert_eq!(catalog.blobs().unwrap(), [blob(b"other")]);
+            assert!(catalog.knows(Digest::of(b"new")).unwrap(), "a link to it is one of ours");
+            assert!(!catalog.knows(Digest::of(b"old")).unwrap());
+        };
+        check(&catalog);
+        catalog.rebuild(|digest| digest == Digest::of(b"other")).unwrap();
+        check(&catalog);
+        // It is had again.
+        let again = vec![snapshot(13, b"new")];
+        catalog.record(&run, &Batch { snapshots: again, ..Batch::default() }).unwrap();
+        assert!(catalog.has(Digest::of(b"new")).unwrap());
+    }
+
+    #[test]
+    fn what_was_given_out_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start("archive");
+        let catalog = scene(folder.path(), &run);
+        let given_out = vec![blob(b"old")];
+        catalog.record(&run, &Batch { given_out, ..Batch::default() }).unwrap();
+        assert!(catalog.unreferenced(&[], 9).unwrap().is_empty());
     }
 }

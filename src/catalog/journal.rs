@@ -12,9 +12,12 @@ use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
+use crate::blob::BlobName;
 use crate::catalog::row::{Placeholder, Removal, Rewrite, Snapshot};
 use crate::files;
 use crate::files::folder::{self, Folder};
+
+pub mod fate;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +31,8 @@ pub enum Line {
     Placeholder(Placeholder),
     /// Blobs that were removed.
     Removal(Removal),
+    /// A blob that a document without a file is pointed at.
+    GivenOut(BlobName),
 }
 
 /// The same, for writing.
@@ -42,6 +47,8 @@ pub enum LineRef<'a> {
     Placeholder(&'a Placeholder),
     /// See [`Line::Removal`].
     Removal(&'a Removal),
+    /// See [`Line::GivenOut`].
+    GivenOut(&'a BlobName),
 }
 
 /// Appends to the log of one run.
@@ -81,15 +88,16 @@ fn member<'a>(lines: impl IntoIterator<Item = LineRef<'a>>) -> io::Result<Vec<u8
 }
 
 /// Calls `each` for every line of every run, the oldest run first. A spoiled end of a file is passed over
-/// with a warning: what stood there was never acknowledged.
+/// with a warning: what stood there was never acknowledged, or a run is about to write it. Returns whether there was one.
 pub fn read<E: From<files::Error>>(
     folder: &Path,
     mut each: impl FnMut(Line) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<bool, E> {
     let names = match files::names(folder) {
-        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) if error.is_not_found() => return Ok(false),
         names => names?,
     };
+    let mut spoiled = false;
     for name in names {
         let path = folder.join(name);
         if path.extension().is_none_or(|extension| extension != "gz") {
@@ -102,12 +110,13 @@ pub fn read<E: From<files::Error>>(
                 Ok(line) => each(line)?,
                 Err(error) => {
                     tracing::warn!(path = %path.display(), %error, "the end of a journal is spoiled");
+                    spoiled = true;
                     break;
                 }
             }
         }
     }
-    Ok(())
+    Ok(spoiled)
 }
 
 #[cfg(test)]
@@ -132,14 +141,14 @@ mod tests {
         }
     }
 
-    fn count(folder: &Path) -> usize {
+    fn count(folder: &Path) -> (usize, bool) {
         let mut lines = 0;
-        read(folder, |_| {
+        let spoiled = read(folder, |_| {
             lines += 1;
             Ok::<_, files::Error>(())
         })
         .unwrap();
-        lines
+        (lines, spoiled)
     }
 
     #[test]
@@ -148,9 +157,10 @@ mod tests {
         let mut journal = Journal::create(folder.path(), "run").unwrap();
         journal.append([&snapshot(1), &snapshot(2)].map(LineRef::Snapshot)).unwrap();
         journal.append([LineRef::Snapshot(&snapshot(3))]).unwrap();
-        assert_eq!(count(folder.path()), 3);
+        assert_eq!(count(folder.path()), (3, false));
         let whole = std::fs::read(&journal.path).unwrap();
         std::fs::write(&journal.path, &whole[..whole.len() - 9]).unwrap();
-        assert!((2..=3).contains(&count(folder.path())));
+        let (lines, spoiled) = count(folder.path());
+        assert!((2..=3).contains(&lines) && spoiled);
     }
 }

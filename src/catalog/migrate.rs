@@ -21,6 +21,9 @@ pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         transaction.execute_batch(include_str!("schema/4.sql"))?;
         shelf::fill(transaction)?;
     }
+    if found < 5 {
+        transaction.execute_batch(include_str!("schema/5.sql"))?;
+    }
     transaction.pragma_update(None, "user_version", VERSION)
 }
 

@@ -38,6 +38,12 @@ impl<'a> Recorder<'a> {
         for rewrite in &batch.rewrites {
             self.rewrite(rewrite)?;
         }
+        for given in &batch.given_out {
+            let blob = self.blob(given.digest, given.media_type.extension())?;
+            self.transaction
+                .prepare_cached("INSERT OR IGNORE INTO given_out (blob) VALUES (?1)")?
+                .execute([blob])?;
+        }
         for (path, seen) in &batch.seen {
             self.seen(path, seen)?;
         }
@@ -65,6 +71,10 @@ impl<'a> Recorder<'a> {
                 snapshot.taken
             ])?;
         let blob = self.blob(snapshot.digest, &snapshot.extension)?;
+        // It is had again.
+        self.transaction
+            .prepare_cached("UPDATE blobs SET removed = NULL WHERE id = ?1 AND removed IS NOT NULL")?
+            .execute([blob])?;
         let key = self.origin(&snapshot.origin)?;
         self.shelf.put(blob, &snapshot.origin)?;
         self.transaction

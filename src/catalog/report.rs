@@ -6,7 +6,7 @@ use rusqlite::Row;
 use url::Url;
 
 use crate::blob::BlobName;
-use crate::catalog::journal::{self, Line};
+use crate::catalog::journal::{self, Line, fate};
 use crate::catalog::row::{Batch, Counts, DocumentRow, Failure, HostRow, RunRow, Totals};
 use crate::catalog::{Catalog, Error};
 use crate::digest::Digest;
@@ -28,7 +28,8 @@ impl Catalog {
     /// What SQLite says.
     pub fn totals(&self) -> Result<Totals, Error> {
         self.query(
-            "SELECT (SELECT count(*) FROM blobs), (SELECT coalesce(sum(bytes), 0) FROM blobs),
+            "SELECT (SELECT count(*) FROM blobs WHERE removed IS NULL),
+                    (SELECT coalesce(sum(bytes), 0) FROM blobs WHERE removed IS NULL),
                     (SELECT count(DISTINCT origin) FROM snapshots),
                     (SELECT count(*) FROM failures WHERE origin IN (SELECT origin FROM wanted)),
                     count(*), coalesce(sum(archived), 0), coalesce(sum(failed), 0) FROM documents",
@@ -129,13 +130,13 @@ impl Catalog {
             .collect()
     }
 
-    /// Every blob, in order of digest.
+    /// Every blob that was not removed, in order of digest.
     ///
     /// # Errors
     /// What SQLite says, or [`Error::Damaged`].
     pub fn blobs(&self) -> Result<Vec<BlobName>, Error> {
         let rows: Vec<([u8; 32], String)> = self
-            .query("SELECT digest, extension FROM blobs ORDER BY digest", |row| {
+            .query("SELECT digest, extension FROM blobs WHERE removed IS NULL ORDER BY digest", |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
         rows.into_iter().map(|(digest, extension)| self.blob_name(digest, &extension)).collect()
@@ -152,8 +153,8 @@ impl Catalog {
         )
     }
 
-    /// Records every line of the journal again; what is there already stays. Blobs that were removed on purpose, and
-    /// that the store does not have by `stored`, stay removed. Returns the number of lines.
+    /// Records every line of the journal again; what is there already stays. Blobs that were removed on purpose and
+    /// not kept again since, and that the store does not have by `stored`, stay removed. Returns the number of lines.
     ///
     /// # Errors
     /// What the disk or SQLite says.
@@ -163,18 +164,23 @@ impl Catalog {
         let snapshots = self.replay(|line| match line {
             Line::Snapshot(snapshot) => Some(Batch { snapshots: vec![snapshot], ..Batch::default() }),
             Line::Placeholder(found) => Some(Batch { placeholders: vec![found], ..Batch::default() }),
+            Line::GivenOut(blob) => Some(Batch { given_out: vec![blob], ..Batch::default() }),
             Line::Removal(removal) => {
-                removed.extend(removal.digests);
+                removed.extend(removal.digests.into_iter().chain(removal.recorded));
                 Some(Batch::default())
             }
             Line::Rewrite(_) => None,
         })?;
         let rewrites = self.replay(|line| match line {
-            Line::Snapshot(_) | Line::Placeholder(_) | Line::Removal(_) => None,
+            Line::Snapshot(_) | Line::Placeholder(_) | Line::GivenOut(_) | Line::Removal(_) => None,
             Line::Rewrite(rewrite) => Some(Batch { rewrites: vec![rewrite], ..Batch::default() }),
         })?;
         removed.retain(|digest| !stored(*digest));
-        self.remove_again(&removed)?;
+        if !removed.is_empty() {
+            let (fates, _) = fate::fates(&self.journal, &|digest| removed.contains(&digest))?;
+            removed.retain(|digest| fates.get(digest).is_some_and(|fate| !fate.is_kept()));
+            self.remove_again(&removed)?;
+        }
         Ok(snapshots + rewrites)
     }
 
@@ -187,6 +193,7 @@ impl Catalog {
             batch.snapshots.extend(picked.snapshots);
             batch.placeholders.extend(picked.placeholders);
             batch.rewrites.extend(picked.rewrites);
+            batch.given_out.extend(picked.given_out);
             lines += 1;
             if lines % LINES == 0 {
                 self.write(None, &std::mem::take(&mut batch)).map_err(|source| self.sqlite(source))?;

@@ -170,8 +170,11 @@ pub struct Placeholder {
 pub struct Removal {
     /// Milliseconds since 1970.
     pub at: i64,
-    /// SHA-256 of the bytes of each.
+    /// SHA-256 of the bytes of each that no record referred to.
     pub digests: Vec<Digest>,
+    /// Of each that only records of documents referred to that are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<Digest>,
 }
 
 /// One kept link in a document, and the bytes that stood there before.
@@ -249,13 +252,18 @@ pub struct Batch {
     pub hosts: Vec<(String, Host)>,
     /// Bytes that were found out.
     pub placeholders: Vec<Placeholder>,
+    /// Blobs that a document without a file is pointed at.
+    pub given_out: Vec<BlobName>,
 }
 
 impl Batch {
     /// Whether it holds what the catalog must be able to be made of again.
     #[must_use]
     pub fn is_journaled(&self) -> bool {
-        !(self.snapshots.is_empty() && self.rewrites.is_empty() && self.placeholders.is_empty())
+        !(self.snapshots.is_empty()
+            && self.rewrites.is_empty()
+            && self.placeholders.is_empty()
+            && self.given_out.is_empty())
     }
 
     /// Whether there is nothing to record.
@@ -268,6 +276,7 @@ impl Batch {
             && self.wanted.is_empty()
             && self.hosts.is_empty()
             && self.placeholders.is_empty()
+            && self.given_out.is_empty()
     }
 }
 

@@ -80,10 +80,16 @@ impl Work {
     }
 
     fn gc(&self, at: i64) -> Result<String> {
-        let options =
-            gc::Options { grace: self.settings.grace, absent: self.missing.clone(), dry_run: false };
-        let report = gc::gc(&self.settings.reader, &self.archive, &options, at)?;
-        self.archive.catalog.chore_done(name(Kind::Gc), Chore { done: at, cursor: None })?;
+        let options = gc::Options {
+            grace: self.settings.grace,
+            absent: self.missing.clone(),
+            ..gc::Options::default()
+        };
+        let report = gc::gc(&self.settings.reader, &self.archive, &options, at, &|| self.is_stopped())?;
+        // A clock that is behind leaves no trace.
+        if report.refused.is_none() && !report.interrupted {
+            self.archive.catalog.chore_done(name(Kind::Gc), Chore { done: at, cursor: None })?;
+        }
         Ok(report.to_string())
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Change {
     pub(super) mtime: Mtime,
     /// The way back from the changed document, if it still holds kept links.
     pub(super) rewrite: Option<Rewrite>,
+    /// What it is pointed at and was not before.
+    pub(super) pointed_at: Vec<BlobName>,
     /// Kept links whose original nobody knows.
     pub(super) unknown: u64,
 }
@@ -224,9 +226,22 @@ impl Changer<'_> {
 
     /// Returns the documents that are to be planned again; with `last`, there are none.
     fn replace(&self, mut documents: Vec<Ready>, last: bool, report: &mut Report) -> Result<Vec<Entry>> {
+        let mut again = Vec::new();
+        // From here on nobody takes a blob away that a document is about to be pointed at.
+        let _hold = self.archive.store.hold()?;
+        let lacks = |document: &mut Ready| {
+            document.change.pointed_at.iter().any(|blob| !self.archive.store.contains(*blob))
+        };
+        for document in documents.extract_if(.., lacks) {
+            match last {
+                true => {
+                    report.failed.push((document.entry.path, "an image that it needs is gone".to_owned()))
+                }
+                false => again.push(document.entry),
+            }
+        }
         let rewrites = documents.iter_mut().filter_map(|document| document.change.rewrite.take()).collect();
         self.archive.catalog.record(&self.run, &Batch { rewrites, ..Batch::default() })?;
-        let mut again = Vec::new();
         let mut ready = Vec::with_capacity(documents.len());
         let mut replacements = Vec::with_capacity(documents.len());
         for document in documents {

@@ -40,5 +40,5 @@ fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Plan {
     let patch =
         Patch::new(Digest::of(bytes), edits.collect()).expect("kept links of one document are disjoint");
     let rewrite = Some(change::record(planning, &patch, &planning.kept.standing));
-    Plan::Change(Change { patch, mtime: Mtime::New, rewrite, unknown: 0 })
+    Plan::Change(Change { patch, mtime: Mtime::New, rewrite, pointed_at: Vec::new(), unknown: 0 })
 }

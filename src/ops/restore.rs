@@ -78,7 +78,7 @@ fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Re
         }
     }
     let rewrite = (!staying.is_empty()).then(|| change::record(planning, &patch, &staying));
-    Ok(Plan::Change(Change { patch, mtime, rewrite, unknown }))
+    Ok(Plan::Change(Change { patch, mtime, rewrite, pointed_at: Vec::new(), unknown }))
 }
 
 /// A link that no record of its document knows: the image's own URL is the best there is.

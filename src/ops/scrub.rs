@@ -62,7 +62,7 @@ pub fn scrub(archive: &Archive, slice: &Slice, stopped: &dyn Fn() -> bool) -> Re
             let bytes = archive.store.path(blob).metadata().map_or(0, |found| found.len());
             // One that was removed meanwhile is not missing.
             let finding = match verify::check(archive, blob, None) {
-                Some(Finding::Missing { .. }) if !archive.catalog.knows(blob.digest)? => None,
+                Some(Finding::Missing { .. }) if !archive.catalog.has(blob.digest)? => None,
                 finding => finding,
             };
             report.found.findings.extend(finding);

@@ -1,14 +1,17 @@
 //! `archive` for one document that has no file: it comes in as bytes and goes out as bytes. Its images are
-//! kept like any other's; there is no way back but the bytes the caller has.
+//! kept like any other's; there is no way back but the bytes the caller has. What it is pointed at is noted, for nobody
+//! knows where it goes: those images stay.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use crate::blob::BlobName;
-use crate::catalog::OriginKey;
+use crate::catalog::row::Batch;
+use crate::catalog::{OriginKey, Run};
 use crate::crawl::Entry;
 use crate::fetch::Fetcher;
 use crate::ops::archive::{self, Options, Progress, Report};
@@ -54,8 +57,12 @@ pub async fn archive(
     if !options.rewrite {
         return Ok((bytes, report));
     }
+    // From here on nobody takes a blob away, and then it is noted that this document has it.
+    let _hold = archive.store.hold()?;
     let known = |blob: BlobName| archive.catalog.knows(blob.digest).unwrap_or(false);
     let resolved = reader.resolve(&Entry::unnamed(), &bytes, &known)?;
+    let linked = resolved.kept.iter().map(|link| link.blob).filter(|blob| archive.store.contains(*blob));
+    let mut given_out: HashSet<BlobName> = linked.collect();
     let images = archive.store.images();
     let mut answers = Vec::new();
     for remote in resolved.remote.into_iter().filter(|remote| remote.wanted) {
@@ -63,7 +70,11 @@ pub async fn archive(
         if let Some(blob) = kept.filter(|blob| archive.store.contains(*blob)) {
             let link = options.link.link(&folder, &images, blob, remote.url());
             answers.push((remote.reference, blob, link));
+            given_out.insert(blob);
         }
     }
+    let before = archive.catalog.given_out()?;
+    let given_out = given_out.into_iter().filter(|blob| !before.contains(&blob.digest)).collect();
+    archive.catalog.record(&Run::start("archive"), &Batch { given_out, ..Batch::default() })?;
     Ok((rewrite::plan(&bytes, &[], Vec::new(), answers, "").after, report))
 }

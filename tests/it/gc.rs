@@ -49,11 +49,20 @@ fn removed(report: &Value) -> Vec<String> {
 fn a_year_passes(test: &Test) {
     let catalog = rusqlite::Connection::open(test.path("cache/catalog.db")).unwrap();
     for table in ["gone", "unreferenced"] {
-        catalog.execute(&format!("UPDATE {table} SET since = since - {AGES}"), []).unwrap();
+        let sql = format!("UPDATE {table} SET since = since - {AGES}, confirmed = confirmed - {AGES}");
+        catalog.execute(&sql, []).unwrap();
     }
     catalog.execute(&format!("UPDATE snapshots SET taken = taken - {AGES}"), []).unwrap();
     for path in test.blobs().values() {
         age(path);
+    }
+}
+
+/// What is noticed now counts after it: it is noticed once more in between.
+fn years_pass(test: &Test) {
+    for _ in 0..2 {
+        gc(test, "");
+        a_year_passes(test);
     }
 }
 
@@ -69,21 +78,27 @@ fn kept(test: &Test) -> Vec<u64> {
 }
 
 #[test]
-fn what_only_a_deleted_document_used_goes_after_a_time_of_grace() {
+fn what_only_a_deleted_document_used_goes_if_that_is_asked_for_after_a_time_of_grace() {
     let (_origin, test) = scene();
     test.write("posts/a.md", post(&[1, 2]));
     test.write("posts/b.md", post(&[2, 3]));
     test.run("archive posts").expect_code(0);
-    assert!(removed(&gc(&test, "")).is_empty());
+    let kept_a = test.read("posts/a.md");
+    assert!(removed(&gc(&test, "--forget-gone")).is_empty());
     fs::remove_file(test.path("posts/a.md")).unwrap();
-    let first = gc(&test, "");
-    assert_eq!((removed(&first), &first["waiting"]["blobs"], &first["gone"]), (vec![], &1.into(), &1.into()));
+    assert_eq!(gc(&test, "--forget-gone")["gone"], 1);
     a_year_passes(&test);
-    let dry = gc(&test, "--dry-run");
+    assert!(removed(&gc(&test, "--forget-gone")).is_empty(), "it was looked for once only");
+    a_year_passes(&test);
+    assert!(removed(&gc(&test, "")).is_empty(), "a record of a document that is gone counts");
+    let dry = gc(&test, "--forget-gone --dry-run");
     assert_eq!(removed(&dry), [digest(1)]);
     assert_eq!(kept(&test), [1, 2, 3], "a dry run changes nothing");
-    let report = gc(&test, "");
-    assert_eq!((removed(&report), &report["forgotten"]), (vec![digest(1)], &1.into()));
+    let report = gc(&test, "--forget-gone");
+    let forgotten: Vec<&str> =
+        report["forgotten"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    assert_eq!(removed(&report), [digest(1)]);
+    assert!(matches!(*forgotten, [path] if path.ends_with("posts/a.md")), "{report}");
     assert_eq!(kept(&test), [2, 3]);
     test.run("verify").expect_code(0);
 
@@ -93,6 +108,11 @@ fn what_only_a_deleted_document_used_goes_after_a_time_of_grace() {
     assert!(trash()[0].ends_with(format!("{}.jpg", digest(1))));
     fs::remove_file(test.path("cache/catalog.db")).unwrap();
     test.run("verify --rebuild").expect_code(0);
+    // The way back of the document is there, should it turn up.
+    test.write("posts/a.md", kept_a);
+    test.run("restore posts/a.md").expect_code(0);
+    assert_eq!(test.read("posts/a.md"), post(&[1, 2]).into_bytes());
+    fs::remove_file(test.path("posts/a.md")).unwrap();
     let day = fs::read_dir(test.path("cache/trash")).unwrap().next().unwrap().unwrap().path();
     let long_ago = day.with_file_name("2020-02-02");
     fs::rename(&day, &long_ago).unwrap();
@@ -114,12 +134,13 @@ fn what_is_referred_to_again_is_spared() {
     for number in 1..=5 {
         test.write(&format!("posts/{number}.md"), post(&[number]));
     }
+    test.write("posts/stays.md", post(&[6]));
     test.run("archive posts").expect_code(0);
     for number in 1..=5 {
         fs::rename(test.path(&format!("posts/{number}.md")), test.path(&format!("{number}.away"))).unwrap();
     }
-    assert_eq!(gc(&test, "")["waiting"]["blobs"], 5);
-    a_year_passes(&test);
+    years_pass(&test);
+    assert_eq!(removed(&gc(&test, "--forget-gone --dry-run")).len(), 5);
     // The first comes back; another document has the second; one has a link to the third that somebody wrote by hand,
     // one names the fourth, whose rewriting was not asked for.
     fs::rename(test.path("1.away"), test.path("posts/1.md")).unwrap();
@@ -129,9 +150,12 @@ fn what_is_referred_to_again_is_spared() {
     test.write("posts/kept.md", post(&[4]));
     test.run("archive posts/new.md posts/by-hand.md").expect_code(0);
     test.run("archive --no-rewrite posts/kept.md").expect_code(0);
-    assert_eq!(removed(&gc(&test, "")), [digest(5)]);
-    assert_eq!(kept(&test), [1, 2, 3, 4]);
-    assert_eq!(gc(&test, "")["waiting"]["blobs"], 0, "their time begins anew");
+    // Of another document nobody has heard.
+    test.write("drafts/new.md", post(&[5]));
+    assert!(removed(&gc(&test, "--forget-gone --search drafts --dry-run")).is_empty());
+    assert_eq!(removed(&gc(&test, "--forget-gone")), [digest(5)]);
+    assert_eq!(kept(&test), [1, 2, 3, 4, 6]);
+    assert_eq!(gc(&test, "")["waiting"]["blobs"], 0);
     assert_eq!((1..=5).map(|number| origin.count(&url(number))).collect::<Vec<_>>(), [1; 5]);
     test.run("verify").expect_code(0);
 }
@@ -145,14 +169,26 @@ fn what_no_document_was_pointed_at_is_kept_for_its_origin() {
     // An older copy that no document uses is garbage, the newest is not.
     let (old, new) = (picture::jpeg(3), picture::jpeg(4));
     origin.answers(&url(3), [Answer::image(old), Answer::image(new)]);
-    test.write("posts/b.md", post(&[3]));
+    // Nor is one that a document has which came from stdin.
+    origin.answers(&url(5), [Answer::image(picture::jpeg(5)), Answer::image(picture::jpeg(6))]);
+    test.write("posts/b.md", post(&[3, 5]));
     test.run("archive --no-rewrite posts").expect_code(0);
+    for _ in 0..2 {
+        test.run_with_input("archive -", post(&[5]).as_bytes()).expect_code(0);
+    }
     test.run("archive --no-rewrite --update posts").expect_code(0);
+    assert_eq!(kept(&test), [1, 2, 3, 4, 5, 6]);
     fs::remove_dir_all(test.path("posts")).unwrap();
-    gc(&test, "");
+    assert_eq!(gc(&test, "")["waiting"]["blobs"], 1);
+    a_year_passes(&test);
+    assert!(removed(&gc(&test, "")).is_empty(), "it was noticed once only");
     a_year_passes(&test);
     assert_eq!(removed(&gc(&test, "")), [digest(3)]);
-    assert_eq!(kept(&test), [1, 2, 4]);
+    fs::remove_file(test.path("cache/catalog.db")).unwrap();
+    test.run("verify --rebuild").expect_code(0);
+    years_pass(&test);
+    assert!(removed(&gc(&test, "")).is_empty());
+    assert_eq!(kept(&test), [1, 2, 4, 5, 6]);
 }
 
 #[test]
@@ -164,12 +200,133 @@ fn a_way_back_keeps_its_images_and_documents_that_cannot_be_looked_for_keep_thei
     test.run("restore posts").expect_code(0);
     fs::rename(test.path("drive"), test.path("unplugged")).unwrap();
     let test = test.set("daemon.watch", "[\"drive\"]");
-    for _ in 0..2 {
-        let report = gc(&test, "");
+    for _ in 0..4 {
+        let report = gc(&test, "--forget-gone");
         assert_eq!((removed(&report), &report["waiting"]["blobs"]), (vec![], &0.into()));
         a_year_passes(&test);
     }
+    // The folder is there and empty: nothing says whether a disk belongs there.
+    fs::create_dir(test.path("drive")).unwrap();
+    for _ in 0..4 {
+        let report = gc(&test, "--forget-gone");
+        assert_eq!((removed(&report), report["unsure"].as_array().unwrap().len()), (vec![], 1), "{report}");
+        a_year_passes(&test);
+    }
     assert_eq!(kept(&test), [1, 2]);
+}
+
+/// A post, and in the store an older copy that nothing refers to, long due.
+fn due() -> (Origin, Test) {
+    let (origin, test) = scene();
+    origin.answers(&url(1), [Answer::image(picture::jpeg(1)), Answer::image(picture::jpeg(2))]);
+    test.write("posts/a.md", post(&[1]));
+    test.run("archive --no-rewrite posts").expect_code(0);
+    test.run("archive --no-rewrite --update posts").expect_code(0);
+    test.write("posts/b.md", post(&[3]));
+    test.run("archive posts/b.md").expect_code(0);
+    test.write("posts/a.md", "It had an image.\n");
+    years_pass(&test);
+    (origin, test)
+}
+
+/// Nothing goes, and something says why.
+fn expect_refusal(test: &Test, says: &str) {
+    let said = test.run("gc").expect_code(3).stdout;
+    assert!(said.contains(says), "{said}");
+    assert_eq!(kept(test), [1, 2, 3]);
+}
+
+#[test]
+fn nothing_goes_while_the_clock_is_behind_or_another_collects_or_a_document_cannot_be_read() {
+    let (_origin, test) = due();
+    let change = |sign| {
+        let catalog = rusqlite::Connection::open(test.path("cache/catalog.db")).unwrap();
+        catalog.execute(&format!("UPDATE snapshots SET taken = taken {sign} 3 * {AGES}"), []).unwrap();
+    };
+    change('+');
+    expect_refusal(&test, "the clock is wrong");
+    change('-');
+    let other = fs::File::options().write(true).open(test.path("cache/collect.lock")).unwrap();
+    other.lock().unwrap();
+    expect_refusal(&test, "another process");
+    drop(other);
+    let test = test.set("documents.max_bytes", "20");
+    expect_refusal(&test, "cannot be read");
+    let test = test.set("documents.max_bytes", "1000000");
+    // A link that somebody wrote after all.
+    let link = format!("![](../cache/images/{}/{}.jpg)\n", &digest(1)[..2], digest(1));
+    let before = test.read("posts/a.md");
+    test.write("posts/a.md", link);
+    assert!(removed(&gc(&test, "")).is_empty());
+    test.write("posts/a.md", before);
+    years_pass(&test);
+    assert_eq!(removed(&gc(&test, "")), [digest(1)]);
+}
+
+#[test]
+fn a_rebuilt_catalog_has_the_way_back_to_what_was_removed_once_and_kept_again() {
+    let (_origin, test) = scene();
+    test.write("posts/a.md", post(&[1]));
+    test.write("posts/b.md", post(&[2]));
+    test.run("archive posts").expect_code(0);
+    fs::remove_file(test.path("posts/a.md")).unwrap();
+    years_pass(&test);
+    assert_eq!(removed(&gc(&test, "--forget-gone")), [digest(1)]);
+    test.write("posts/c.md", post(&[1]));
+    test.run("archive posts").expect_code(0);
+    assert_eq!(kept(&test), [1, 2]);
+    // Then the disk loses the image, and the catalog.
+    fs::remove_file(&test.blobs()[&Digest::of(&picture::jpeg(1))]).unwrap();
+    fs::remove_file(test.path("cache/catalog.db")).unwrap();
+    let said = test.run("verify --rebuild").expect_code(3).stdout;
+    assert!(said.contains("missing") && said.contains("dangling"), "{said}");
+    test.run("restore posts").expect_code(0);
+    assert_eq!(test.read("posts/c.md"), post(&[1]).into_bytes());
+    assert_eq!(test.read("posts/b.md"), post(&[2]).into_bytes());
+}
+
+#[test]
+fn stray_files_stay_while_a_part_of_the_journal_cannot_be_read() {
+    let (_origin, test) = scene();
+    test.write("posts/a.md", post(&[1]));
+    test.run("archive posts").expect_code(0);
+    let stray = test.path("cache/images").join(&digest(2)[..2]).join(format!("{}.jpg", digest(2)));
+    fs::create_dir_all(stray.parent().unwrap()).unwrap();
+    fs::write(&stray, picture::jpeg(2)).unwrap();
+    a_year_passes(&test);
+    let journal = fs::read_dir(test.path("cache/journal")).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&journal).unwrap();
+    fs::write(&journal, [&*whole, b"lost"].concat()).unwrap();
+    let report = test.run("--format json gc").expect_code(3).json();
+    assert_eq!(report["doubtful"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(kept(&test), [1, 2]);
+    fs::write(&journal, whole).unwrap();
+    assert_eq!(gc(&test, "")["orphaned"].as_array().unwrap().len(), 1);
+    assert_eq!(kept(&test), [1]);
+}
+
+#[test]
+fn whoever_changes_documents_waits_for_whoever_removes_images() {
+    let (_origin, test) = scene();
+    test.write("posts/a.md", post(&[1]));
+    test.run("archive posts").expect_code(0);
+    let before = test.read("posts/a.md");
+    let alone = fs::File::options().write(true).open(test.path("cache/gc.lock")).unwrap();
+    alone.lock().unwrap();
+    let mut restoring = test.command("restore posts").stdin(Stdio::null()).spawn().unwrap();
+    let pid = restoring.id().to_string();
+    let waits = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|lock| lock.contains("->") && lock.split_whitespace().any(|word| word == pid))
+    };
+    while !waits() {
+        assert!(restoring.try_wait().unwrap().is_none(), "it did not wait");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(test.read("posts/a.md"), before);
+    drop(alone);
+    assert!(restoring.wait().unwrap().success());
+    assert_eq!(test.read("posts/a.md"), post(&[1]).into_bytes());
 }
 
 #[test]
@@ -205,7 +362,7 @@ fn an_archive_at_the_same_time_never_points_at_what_goes() {
         }
         let archive = test.command("archive posts").stdin(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(30 * round));
-        let collected = test.run("gc").expect_code(0);
+        let collected = test.run("gc --forget-gone").expect_code(0);
         let archived = archive.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&archived.stderr).into_owned();
         assert_eq!(archived.status.code(), Some(0), "{said}");

@@ -62,6 +62,7 @@ fn behind(shared: &Shared, before: &Before, asked: &Asked) -> Result<Vec<Entry>>
 
 fn plan(shared: &Shared, planning: &Planning<'_>) -> Result<Plan> {
     let mut edits = Vec::new();
+    let mut pointed_at = Vec::new();
     let mut standing = Vec::with_capacity(planning.kept.standing.len());
     for link in &planning.kept.standing {
         let place = planning.document.resolved.kept.iter().find(|place| place.span == link.span);
@@ -80,6 +81,7 @@ fn plan(shared: &Shared, planning: &Planning<'_>) -> Result<Plan> {
             Some(place) => {
                 let url = place.url.replace(&link.blob.to_string(), &newest.to_string());
                 edits.push(Edit { span: link.span, text: place.escapes.encode(&url) });
+                pointed_at.push(newest);
                 standing.push(Standing { blob: newest, ..link.clone() });
             }
             None => standing.push(link.clone()),
@@ -89,7 +91,7 @@ fn plan(shared: &Shared, planning: &Planning<'_>) -> Result<Plan> {
     let patch = Patch::new(Digest::of(bytes), edits).expect("kept links of one document are disjoint");
     let mtime = if shared.options.keep_mtime { Mtime::Keep } else { Mtime::New };
     let rewrite = Some(change::record(planning, &patch, &standing));
-    Ok(Plan::Change(Change { patch, mtime, rewrite, unknown: 0 }))
+    Ok(Plan::Change(Change { patch, mtime, rewrite, pointed_at, unknown: 0 }))
 }
 
 /// What the newest copy is of the image that a link stands for.

@@ -190,7 +190,7 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
     let catalog = &shared.archive.catalog;
     let mut new = HashSet::new();
     for (draft, _) in &batch.drafts {
-        if catalog.knows(draft.digest())? || !new.insert(draft.digest()) {
+        if catalog.has(draft.digest())? || !new.insert(draft.digest()) {
             done.counts.deduplicated += 1;
         } else {
             done.counts.bytes_stored += draft.bytes();
