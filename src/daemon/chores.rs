@@ -1,5 +1,6 @@
 //! What is done beside the runs, one at a time and with the least priority: scrubbing, and collecting garbage.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +9,7 @@ use rustix::process::setpriority_process;
 use tokio::runtime::Handle;
 
 use crate::catalog::chores::Chore;
+use crate::daemon::real::real;
 use crate::daemon::{Settings, schedule};
 use crate::ops::archive::{Options, Progress};
 use crate::ops::runs::{Board, Kind};
@@ -32,7 +34,7 @@ pub(super) struct Work {
     /// Set once it is to end.
     pub(super) stop: Arc<AtomicBool>,
     /// Watched folders that are not there: nobody knows whether their documents are.
-    pub(super) missing: Vec<std::path::PathBuf>,
+    pub(super) missing: Vec<PathBuf>,
 }
 
 /// The name of a chore in the catalog.
@@ -50,7 +52,7 @@ pub(super) fn name(kind: Kind) -> &'static str {
 /// Does it, on this thread.
 pub(super) fn run(work: &Work, kind: Kind, runtime: &Handle) -> Ended {
     if let Err(error) = setpriority_process(None, LEAST) {
-        tracing::debug!(%error, "a chore has the priority of everything else");
+        tracing::warn!(%error, "a chore has the priority of everything else");
     }
     let id = work.board.queue(kind, Vec::new());
     work.board.start(&id);
@@ -79,9 +81,13 @@ impl Work {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// The folders that are not there, by their names and by where these lead: the catalog goes by that.
+    fn absent(&self) -> Vec<PathBuf> {
+        self.missing.iter().flat_map(|folder| [folder.clone(), real(folder)]).collect()
+    }
+
     fn gc(&self, at: i64) -> Result<String> {
-        let options =
-            gc::Options { grace: self.settings.grace, absent: self.missing.clone(), dry_run: false };
+        let options = gc::Options { grace: self.settings.grace, absent: self.absent(), dry_run: false };
         let report = gc::gc(&self.settings.reader, &self.archive, &options, at)?;
         self.archive.catalog.chore_done(name(Kind::Gc), Chore { done: at, cursor: None })?;
         Ok(report.to_string())
@@ -113,7 +119,8 @@ impl Work {
         let progress = Arc::new(Progress::default());
         let archive = Arc::clone(&self.archive);
         let repair = repair::repair(reader, archive, fetcher, options, progress, scrubbed.found);
-        let (_, report) = runtime.block_on(repair)?;
+        // On the runtime's own threads: those that it starts from here would have the least priority, too, and keep it.
+        let (_, report) = runtime.block_on(runtime.spawn(repair))??;
         for repaired in &report.repaired {
             tracing::warn!(blob = %repaired.blob, source = %repaired.source, "fetched again");
         }
