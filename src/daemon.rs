@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! watched folders ─▶ hints ─▶ changes (settle) ─┐
-//! orders (API, control socket) ─────────────────┼─▶ loop ─▶ one run at a time ─▶ ops::archive
+//! orders (API, control socket) ─────────────────┼─▶ loop ─▶ runs, in lanes ─▶ ops::archive
 //! signals, clock, catalog (schedule) ───────────┘    └────▶ one chore beside it: scrubbing, garbage
 //! ```
 //!
 //! One loop owns all state and never waits for a disk, so that the service manager hears from it even then; what takes
-//! long happens on other threads and reports back. Orders come before changes, chores last. The error of a run is
-//! told, its work is tried again, and the daemon goes on.
+//! long happens on other threads and reports back. Changes do not wait for orders and for looks through whole folders;
+//! chores come last. The error of a run is told, its work is tried again, and the daemon goes on.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,7 +29,9 @@ mod chores;
 mod disk;
 mod event;
 mod keeper;
+mod lanes;
 pub mod lock;
+mod real;
 mod schedule;
 mod systemd;
 mod watch;

@@ -39,9 +39,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let config = &context.config;
     let families = setup::families(config)?;
     let first = settings(config)?;
-    let sockets = listen::sockets(arguments.listen.unwrap_or(config.server.listen))?;
     let archive = Arc::new(setup::archive(config)?);
+    // Before the address is taken: who started it twice is told of the other daemon, not of its port.
     let _lock = Lock::take(archive.store.root())?;
+    let sockets = listen::sockets(arguments.listen.unwrap_or(config.server.listen))?;
     let (orders, received) = mpsc::unbounded_channel();
     let board = Arc::default();
     let app = setup::app(config, Arc::clone(&archive), Arc::clone(&board), Some(orders))?;

@@ -21,12 +21,15 @@ pub(super) fn unless_asked_twice<T>(runtime: &Runtime, work: impl Future<Output 
         // On a thread of its own, for the run may be waiting for a disk.
         tokio::spawn(async move {
             for has_been_asked in [false, true] {
-                tokio::select! {
-                    _ = interrupt.recv() => {},
-                    _ = terminate.recv() => {},
-                }
-                if !has_been_asked {
-                    tracing::warn!("asked to stop; once more stops at once");
+                let is_person = tokio::select! {
+                    _ = interrupt.recv() => true,
+                    _ = terminate.recv() => false,
+                };
+                match (has_been_asked, is_person) {
+                    (true, _) => {}
+                    (false, true) => tracing::warn!("asked to stop; once more stops at once"),
+                    // A service manager knows, and asks in its usual way.
+                    (false, false) => tracing::info!("asked to stop; once more stops at once"),
                 }
             }
             tracing::warn!(

@@ -45,9 +45,9 @@ impl Backlog {
         taken
     }
 
-    /// Forgets what was given out and did not come back.
-    pub(super) fn settle(&mut self) {
-        self.0.retain(|_, again| !again.out);
+    /// Forgets which of `paths` were given out and did not come back.
+    pub(super) fn settle(&mut self, paths: &BTreeSet<PathBuf>) {
+        self.0.retain(|path, again| !again.out || !paths.contains(path));
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
         let mut now = start;
         for pause in [5, 10, 20, 40, 80, 160, 320, 600, 600] {
             backlog.add(path(), now);
-            backlog.settle();
+            backlog.settle(&BTreeSet::from(path()));
             let due = now + Duration::from_secs(pause);
             assert_eq!(backlog.due(), Some(due));
             assert!(backlog.take(due - Duration::from_millis(1)).is_empty());
@@ -71,7 +71,7 @@ mod tests {
             assert_eq!((backlog.due(), backlog.take(due)), (None, BTreeSet::new()));
             now = due;
         }
-        backlog.settle();
+        backlog.settle(&BTreeSet::from(path()));
         backlog.add(path(), now);
         assert_eq!(backlog.due(), Some(now + FIRST), "it went well in between");
     }

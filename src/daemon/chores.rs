@@ -1,5 +1,6 @@
 //! What is done beside the runs, one at a time and with the least priority: scrubbing, and collecting garbage.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +9,7 @@ use rustix::process::setpriority_process;
 use tokio::runtime::Handle;
 
 use crate::catalog::chores::Chore;
+use crate::daemon::real::real;
 use crate::daemon::{Settings, schedule};
 use crate::ops::archive::{Options, Progress};
 use crate::ops::runs::{Board, Kind};
@@ -32,7 +34,7 @@ pub(super) struct Work {
     /// Set once it is to end.
     pub(super) stop: Arc<AtomicBool>,
     /// Watched folders that are not there: nobody knows whether their documents are.
-    pub(super) missing: Vec<std::path::PathBuf>,
+    pub(super) missing: Vec<PathBuf>,
 }
 
 /// The name of a chore in the catalog.
@@ -50,7 +52,7 @@ pub(super) fn name(kind: Kind) -> &'static str {
 /// Does it, on this thread.
 pub(super) fn run(work: &Work, kind: Kind, runtime: &Handle) -> Ended {
     if let Err(error) = setpriority_process(None, LEAST) {
-        tracing::debug!(%error, "a chore has the priority of everything else");
+        tracing::warn!(%error, "a chore has the priority of everything else");
     }
     let id = work.board.queue(kind, Vec::new());
     work.board.start(&id);
@@ -79,12 +81,14 @@ impl Work {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// The folders that are not there, by their names and by where these lead: the catalog goes by that.
+    fn absent(&self) -> Vec<PathBuf> {
+        self.missing.iter().flat_map(|folder| [folder.clone(), real(folder)]).collect()
+    }
+
     fn gc(&self, at: i64) -> Result<String> {
-        let options = gc::Options {
-            grace: self.settings.grace,
-            absent: self.missing.clone(),
-            ..gc::Options::default()
-        };
+        let options =
+            gc::Options { grace: self.settings.grace, absent: self.absent(), ..gc::Options::default() };
         let report = gc::gc(&self.settings.reader, &self.archive, &options, at, &|| self.is_stopped())?;
         // A clock that is behind leaves no trace.
         if report.refused.is_none() && !report.interrupted {
@@ -119,7 +123,8 @@ impl Work {
         let progress = Arc::new(Progress::default());
         let archive = Arc::clone(&self.archive);
         let repair = repair::repair(reader, archive, fetcher, options, progress, scrubbed.found);
-        let (_, report) = runtime.block_on(repair)?;
+        // On the runtime's own threads: those that it starts from here would have the least priority, too, and keep it.
+        let (_, report) = runtime.block_on(runtime.spawn(repair))??;
         for repaired in &report.repaired {
             tracing::warn!(blob = %repaired.blob, source = %repaired.source, "fetched again");
         }

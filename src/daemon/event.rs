@@ -1,15 +1,17 @@
 //! All that can happen to the daemon.
 
 use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::daemon::chores;
 use crate::daemon::disk::Room;
+use crate::daemon::lanes::Lane;
 use crate::daemon::systemd;
 use crate::daemon::watch::{Hint, Seen, Watch};
 use crate::daemon::work::Ended;
@@ -35,8 +37,8 @@ pub(super) enum Event {
     Followed(Option<(std::path::PathBuf, String)>),
     /// Somebody wants something done.
     Order(Order),
-    /// A run is over.
-    Ended(Ended),
+    /// A run is over, in this lane.
+    Ended(Lane, Ended),
     /// A chore is over.
     ChoreEnded(chores::Ended),
     /// Which images are asked for again, and when.
@@ -96,19 +98,25 @@ impl Events {
         self.sender.clone()
     }
 
-    /// Does `work` on a thread of its own, and has what it makes of it happen.
-    pub(super) fn when_done(&self, work: impl FnOnce() -> Event + Send + 'static) {
+    /// Does `work` on a thread of its own, and has what it makes of it happen; `broken` if it panics, so that nobody waits
+    /// for it for ever.
+    pub(super) fn when_done(
+        &self,
+        work: impl FnOnce() -> Event + Send + 'static,
+        broken: impl FnOnce(anyhow::Error) -> Event + Send + 'static,
+    ) {
         let sender = self.sender();
         tokio::task::spawn_blocking(move || {
             // Nobody hears it when the daemon has stopped.
-            let _ = sender.send(work());
+            let _ = sender.send(unless_broken(work).unwrap_or_else(broken));
         });
     }
 
     /// Has the configuration read again.
     pub(super) fn reload(&self, reload: &Reload) {
         let reload = Reload::clone(reload);
-        self.when_done(move || Event::Reloaded(reload().map(Box::new)));
+        let read = move || Event::Reloaded(reload().map(Box::new));
+        self.when_done(read, |error| Event::Reloaded(Err(error)));
     }
 
     /// Waits for what happens next, at the latest until `due`.
@@ -140,5 +148,28 @@ impl Events {
             () = sleep_until(due.into()) => Event::Due,
             hints = watch.next() => Event::Changed(hints),
         }
+    }
+}
+
+/// What `work` makes of it, or an error if it panics: one mistake of ours is not to end everything else, nor to be waited
+/// for.
+pub(super) fn unless_broken<T>(work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let what = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        tracing::error!(what, "broke down: this is a mistake in imgkeep");
+        anyhow!("broke down: {what}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_like_any_other() {
+        assert_eq!(unless_broken(|| 7).unwrap(), 7);
+        let error = unless_broken(|| assert_eq!(1, 2, "no sum")).unwrap_err();
+        assert!(error.to_string().contains("no sum"), "{error}");
     }
 }

@@ -1,36 +1,37 @@
 //! The loop.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::catalog::OriginKey;
-use crate::catalog::chores::Chore;
 use crate::daemon::backlog::Backlog;
 use crate::daemon::changes::Changes;
 use crate::daemon::disk::{Pause, Room};
 use crate::daemon::event::{Event, Events};
+use crate::daemon::lanes::Lanes;
 use crate::daemon::schedule::{Periods, Schedule};
 use crate::daemon::watch::{Hint, Watch};
-use crate::daemon::work::{self, Ended, Handled, Outcome, Task};
+use crate::daemon::work::{Handled, Task};
 use crate::daemon::{Daemon, Reload, Settings, chores, systemd};
-use crate::ladder::schedule::Policy;
 use crate::ops::Archive;
-use crate::ops::retry::{self, Wanted};
-use crate::ops::runs::{Agenda, Board, Kind, Order, State, Work};
+use crate::ops::runs::{Board, Kind, Order, State, Work};
 use crate::origin::OriginUrl;
+
+mod show;
+mod start;
+mod wanted;
+
+use wanted::Missed;
 
 /// How long a run may take to end in good order when the daemon is to stop; what is not kept by then is as after a
 /// crash: nothing is lost but the download.
 const GRACE: Duration = Duration::from_millis(4_500);
-/// An image that was asked for is not asked for again by the schedule before that, whatever the catalog says.
-const TRIED: Duration = Duration::from_secs(3600);
 
 /// The daemon at work.
 pub(super) struct Keeper {
@@ -45,16 +46,16 @@ pub(super) struct Keeper {
     backlog: Backlog,
     /// Folders to look through as a whole.
     whole: BTreeSet<PathBuf>,
-    /// Likewise, for they tell nothing of changes.
+    /// Likewise, for something in them may have changed that nobody tells of.
     polled: BTreeSet<PathBuf>,
+    /// What was changed while a run is at work on it.
+    held: BTreeSet<PathBuf>,
     orders: VecDeque<Order>,
     schedule: Schedule,
-    wanted: Wanted,
-    tried: HashMap<OriginKey, Instant>,
+    missed: Missed,
     handled: Arc<Handled>,
-    is_running: bool,
+    lanes: Lanes,
     is_looking: bool,
-    is_asking: bool,
     is_ready: bool,
     chore: Option<Kind>,
     stop_chore: Arc<AtomicBool>,
@@ -83,14 +84,13 @@ impl Keeper {
             backlog: Backlog::default(),
             whole: BTreeSet::new(),
             polled: BTreeSet::new(),
+            held: BTreeSet::new(),
             orders: VecDeque::new(),
             schedule,
-            wanted: Wanted::default(),
-            tried: HashMap::new(),
+            missed: Missed::default(),
             handled: Arc::default(),
-            is_running: false,
+            lanes: Lanes::default(),
             is_looking: false,
-            is_asking: false,
             is_ready: false,
             chore: None,
             stop_chore: Arc::default(),
@@ -149,24 +149,12 @@ impl Keeper {
                 }
             }
             Event::Order(order) => self.orders.push_back(order),
-            Event::Ended(ended) => self.ended(ended),
+            Event::Ended(lane, ended) => self.ended(lane, ended),
             Event::ChoreEnded(ended) => {
                 self.chore = None;
                 self.schedule.done(ended.kind, ended.at);
             }
-            Event::Wanted(wanted) => {
-                self.is_asking = false;
-                let wanted = wanted.unwrap_or_else(|error| {
-                    tracing::error!(
-                        error = format!("{error:#}"),
-                        "it is not known which images are to be asked for again"
-                    );
-                    Wanted::default()
-                });
-                let next = if wanted.due.is_empty() { wanted.next } else { Some(now()) };
-                self.schedule.want(next);
-                self.wanted = wanted;
-            }
+            Event::Wanted(wanted) => self.answered(wanted),
             Event::Reload => {
                 systemd::reloading();
                 self.events.reload(&self.reload);
@@ -190,7 +178,8 @@ impl Keeper {
             Hint::Changed(path) => self.changes.heard(path, Instant::now()),
             Hint::Appeared(folder) => {
                 if let Some(follow) = self.watch.follow(folder.clone(), &self.settings.reader.crawl) {
-                    self.events.when_done(move || Event::Followed(follow.follow()));
+                    self.events
+                        .when_done(move || Event::Followed(follow.follow()), |_| Event::Followed(None));
                 }
                 self.changes.heard(folder, Instant::now());
             }
@@ -222,34 +211,10 @@ impl Keeper {
         self.is_looking = true;
         let look = self.watch.look(&self.settings.reader.crawl);
         let store = self.archive.store.root().to_owned();
-        self.events.when_done(move || Event::Looked(look.look(), Room::of(&store)));
-    }
-
-    fn ended(&mut self, ended: Ended) {
-        self.is_running = false;
-        let now = Instant::now();
-        let again: Vec<PathBuf> = match (&ended.outcome, ended.task) {
-            (Outcome::Done { busy }, Task::Look { .. } | Task::Retry { .. }) => busy.clone(),
-            (Outcome::Failed { .. }, Task::Look { paths, .. }) => paths.into_iter().collect(),
-            _ => Vec::new(),
-        };
-        self.backlog.add(again, now);
-        self.backlog.settle();
-        match ended.outcome {
-            Outcome::Nothing => {}
-            Outcome::Failed { disk_full: true, .. } => self.halt(Room::of(self.archive.store.root())),
-            Outcome::Done { .. } => {
-                self.paused_before = None;
-                self.ask_what_is_wanted();
-            }
-            Outcome::Stopped | Outcome::Failed { .. } => self.ask_what_is_wanted(),
-        }
-    }
-
-    /// Nothing is fetched until there is room.
-    fn halt(&mut self, room: Option<Room>) {
-        tracing::error!("the disk is full: nothing is fetched until there is room; what is kept is served");
-        self.pause = Some(Pause::begin(room, self.paused_before.take(), Instant::now()));
+        self.events.when_done(
+            move || Event::Looked(look.look(), Room::of(&store)),
+            |_| Event::Looked(Vec::new(), None),
+        );
     }
 
     fn reloaded(&mut self, settings: Result<Box<Settings>>) {
@@ -278,185 +243,13 @@ impl Keeper {
         systemd::ready(&self.status());
     }
 
-    fn ask_what_is_wanted(&mut self) {
-        if self.is_asking {
-            return;
-        }
-        self.is_asking = true;
-        let now = Instant::now();
-        self.tried.retain(|_, tried| now.duration_since(*tried) < TRIED);
-        let (archive, settings) = (Arc::clone(&self.archive), Arc::clone(&self.settings));
-        let (folders, tried) = (self.watch.folders(), self.tried.keys().copied().collect::<BTreeSet<_>>());
-        self.events.when_done(move || {
-            let options = &settings.options;
-            let policy = Policy { fetch: &options.fetch, ladder: &options.ladder, media: &options.limits };
-            let inside = |path: &std::path::Path| folders.iter().any(|folder| path.starts_with(folder));
-            Event::Wanted(retry::wanted(&archive, policy, self::now(), &inside, &|key| tried.contains(&key)))
-        });
-    }
-
-    /// Starts what it is time for, if there is room for it.
-    fn proceed(&mut self) {
-        if !self.is_ready || self.is_running {
-            return;
-        }
-        while let Some(order) = self.orders.pop_front() {
-            if !self.board.is_queued(&order.id) {
-                continue;
-            }
-            if self.pause.is_some() {
-                self.board.fail(&order.id, FULL.to_owned());
-                continue;
-            }
-            return match task(order) {
-                Ok(task) => self.work(task),
-                Err((id, why)) => self.board.fail(&id, why),
-            };
-        }
-        if self.pause.is_none()
-            && let Some(task) = self.next_task()
-        {
-            return self.work(task);
-        }
-        let due = self.schedule.due(now());
-        let chore = due.into_iter().find(|kind| matches!(kind, Kind::Scrub | Kind::Gc));
-        if let (None, Some(kind)) = (self.chore, chore) {
-            self.start_chore(kind);
-        }
-    }
-
-    fn next_task(&mut self) -> Option<Task> {
-        let now = Instant::now();
-        let mut paths = self.changes.take(now);
-        paths.extend(self.backlog.take(now));
-        paths.append(&mut self.polled);
-        if !paths.is_empty() {
-            return Some(Task::Look { kind: Kind::Change, paths });
-        }
-        let due = self.schedule.due(self::now());
-        if due.contains(&Kind::Reconcile) {
-            self.whole.extend(self.watch.folders());
-            self.done(Kind::Reconcile, self::now());
-        }
-        if !self.whole.is_empty() {
-            return Some(Task::Look { kind: Kind::Reconcile, paths: std::mem::take(&mut self.whole) });
-        }
-        if due.contains(&Kind::Retry) && !self.is_asking {
-            let wanted = std::mem::take(&mut self.wanted);
-            if wanted.documents.is_empty() {
-                self.ask_what_is_wanted();
-                return None;
-            }
-            self.schedule.want(wanted.next);
-            self.done(Kind::Retry, self::now());
-            self.tried.extend(wanted.due.into_iter().map(|key| (key, now)));
-            return Some(Task::Retry { paths: wanted.documents });
-        }
-        None
-    }
-
-    fn work(&mut self, task: Task) {
-        self.is_running = true;
-        let work = work::Work {
-            archive: Arc::clone(&self.archive),
-            board: Arc::clone(&self.board),
-            settings: Arc::clone(&self.settings),
-            handled: Arc::clone(&self.handled),
-            roots: self.watch.folders(),
-            entering: self.watch.entering(),
-            changing: self.changes.waiting(),
-        };
-        let runtime = Handle::current();
-        self.events.when_done(move || Event::Ended(work::run(&work, task, &runtime)));
-    }
-
-    fn start_chore(&mut self, kind: Kind) {
-        self.chore = Some(kind);
-        let work = chores::Work {
-            archive: Arc::clone(&self.archive),
-            board: Arc::clone(&self.board),
-            settings: Arc::clone(&self.settings),
-            stop: Arc::clone(&self.stop_chore),
-            missing: self.watch.missing(),
-        };
-        let (runtime, sender) = (Handle::current(), self.events.sender());
-        // A thread of its own, for its priority does not come back.
-        std::thread::spawn(move || {
-            let _ = sender.send(Event::ChoreEnded(chores::run(&work, kind, &runtime)));
-        });
-    }
-
-    fn done(&mut self, kind: Kind, at: i64) {
-        self.schedule.done(kind, at);
-        let archive = Arc::clone(&self.archive);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) =
-                archive.catalog.chore_done(chores::name(kind), Chore { done: at, cursor: None })
-            {
-                tracing::error!(%error, "it is not remembered that something was done");
-            }
-        });
-    }
-
-    /// When there is something to start, if nothing happens before.
-    fn next_due(&self) -> Option<Instant> {
-        if !self.is_ready || self.is_running {
-            return None;
-        }
-        let clock = now();
-        let now = Instant::now();
-        let planned = self.schedule.planned(clock).into_iter().filter_map(|planned| {
-            let counts = match planned.kind {
-                Kind::Scrub | Kind::Gc => self.chore.is_none(),
-                Kind::Retry => self.pause.is_none() && !self.is_asking,
-                Kind::Reconcile | Kind::Archive | Kind::Change => self.pause.is_none(),
-            };
-            let left = u64::try_from(planned.next.saturating_sub(clock)).unwrap_or(0);
-            counts.then(|| now + Duration::from_millis(left))
-        });
-        let changed = self.changes.due().into_iter().chain(self.backlog.due());
-        changed.filter(|_| self.pause.is_none()).chain(planned).min()
-    }
-
-    /// Publishes what is planned and whether anything is wrong.
-    fn show(&mut self) {
-        let agenda = Agenda {
-            watched: self.watch.agenda(),
-            planned: self.schedule.planned(now()),
-            paused: self.pause.map(|_| FULL.to_owned()),
-            refused_configuration: self.refused.clone(),
-        };
-        if agenda != self.board.agenda() {
-            self.board.plan(|shown| *shown = agenda);
-            systemd::status(&self.status());
-        }
-    }
-
-    /// One line for `systemctl status`.
-    fn status(&self) -> String {
-        let missing = self.watch.missing().len();
-        let mut status = format!("watching {} folders", self.watch.folders().len());
-        if missing > 0 {
-            status.push_str(&format!(", {missing} are not there"));
-        }
-        if self.pause.is_some() {
-            status.push_str("; ");
-            status.push_str(FULL);
-        }
-        if let Some(why) = &self.refused {
-            status.push_str("; the configuration was not taken over: ");
-            status.push_str(why);
-        }
-        status.replace('\n', " ")
-    }
-
-    /// Lets the run and the chore at hand end in good order.
+    /// Lets the runs and the chore at hand end in good order.
     async fn stop(mut self) {
         tracing::info!("stopping");
         systemd::stopping();
         self.stop_chore.store(true, Ordering::Relaxed);
         let deadline = Instant::now() + GRACE;
-        while (self.is_running || self.chore.is_some()) && Instant::now() < deadline {
+        while (!self.lanes.are_empty() || self.chore.is_some()) && Instant::now() < deadline {
             // One that is only just starting comes onto the board meanwhile.
             for run in self.board.runs() {
                 if matches!(run.state, State::Queued | State::Running) {
@@ -464,13 +257,13 @@ impl Keeper {
                 }
             }
             match timeout(Duration::from_millis(50), self.events.next(&mut self.watch, None)).await {
-                Ok(Event::Ended(_)) => self.is_running = false,
+                Ok(Event::Ended(lane, ended)) => drop(self.free(lane, &ended.task)),
                 Ok(Event::ChoreEnded(_)) => self.chore = None,
                 Ok(Event::Pulse) => systemd::alive(),
                 Ok(_) | Err(_) => {}
             }
         }
-        if self.is_running {
+        if !self.lanes.are_empty() {
             tracing::warn!("a run is cut off: each document is wholly old or wholly new");
         }
     }

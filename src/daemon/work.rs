@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::Result;
@@ -11,8 +11,10 @@ use tokio::runtime::Handle;
 use crate::catalog::{KnownDocuments, OriginKey};
 use crate::crawl::{Entering, Entry, Part, Skip};
 use crate::daemon::Settings;
+use crate::daemon::event::unless_broken;
+use crate::daemon::real::real;
 use crate::files::stat::Stat;
-use crate::ops::archive::{self, Options, Report, Update};
+use crate::ops::archive::{self, Options, Outlook, Report, Update};
 use crate::ops::runs::bounds::Bounds;
 use crate::ops::runs::{Board, How, Kind};
 use crate::ops::{Archive, Reader, is_disk_full, litter};
@@ -48,8 +50,9 @@ pub(super) struct Ended {
 pub(super) enum Outcome {
     /// There was nothing to do.
     Nothing,
-    /// It came to its end; somebody was at work on these documents.
-    Done { busy: Vec<PathBuf> },
+    /// It came to its end; these documents may be handled although nobody changes them. Perhaps there was no room for
+    /// some of them.
+    Done { again: Vec<PathBuf>, disk_full: bool },
     /// It was stopped before its end.
     Stopped,
     /// It broke off.
@@ -62,7 +65,7 @@ pub(super) struct Work {
     pub(super) board: Arc<Board>,
     pub(super) settings: Arc<Settings>,
     pub(super) handled: Arc<Handled>,
-    /// The watched folders that are there.
+    /// The watched folders.
     pub(super) roots: Vec<PathBuf>,
     /// Called with each folder that is entered.
     pub(super) entering: Option<Entering>,
@@ -162,15 +165,17 @@ impl Work {
             options,
             progress,
         );
-        let mut report = runtime.block_on(run).map_err(failed(Some(&id)))?;
+        let ended = unless_broken(|| runtime.block_on(run)).flatten();
+        let mut report = ended.map_err(failed(Some(&id)))?;
         report.skip_all(found.skipped);
         tell(&report);
-        let (busy, stopped) = (busy(&report), report.interrupted);
+        let (again, stopped) = (passing(&report), report.interrupted);
+        let disk_full = self.is_disk_full(&report);
         if !stopped && rewrite {
-            self.note_handled(&looked_at, &busy).map_err(failed(Some(&id)))?;
+            self.note_handled(&looked_at, &again).map_err(failed(Some(&id)))?;
         }
         self.board.report(&id, report);
-        Ok(if stopped { Outcome::Stopped } else { Outcome::Done { busy } })
+        Ok(if stopped { Outcome::Stopped } else { Outcome::Done { again, disk_full } })
     }
 
     /// What the order says, over what the configuration says.
@@ -230,9 +235,9 @@ impl Work {
         };
         let roots: Vec<PathBuf> = match task {
             // One that has just gone is missed in a moment.
-            Task::Look { .. } | Task::Retry { .. } => {
-                roots.into_iter().filter(|root| root.is_dir()).collect()
-            }
+            Task::Look { .. } => roots.into_iter().filter(|root| root.is_dir()).collect(),
+            // The catalog calls documents by where they really are.
+            Task::Retry { .. } => roots.iter().map(|root| real(root)).filter(|root| root.is_dir()).collect(),
             Task::Order { .. } | Task::OrderedRetry { .. } => roots,
         };
         let found = litter::swept(&self.archive, &roots, &part, &reader.crawl)?;
@@ -258,13 +263,20 @@ impl Work {
         Ok(catalog.documents_at(&names)?)
     }
 
-    /// Notes the documents that the run left as they were and could not handle.
-    fn note_handled(&self, entries: &[Entry], busy: &[PathBuf]) -> Result<()> {
+    /// Whether there was no room for a document where the store has none either.
+    fn is_disk_full(&self, report: &Report) -> bool {
+        let disk = |path: &Path| Stat::of(path).ok().map(|stat| stat.dev);
+        let mut without = report.documents_failed.iter().filter(|failure| failure.outlook == Outlook::NoRoom);
+        without.any(|failure| disk(&failure.document) == disk(self.archive.store.root()))
+    }
+
+    /// Notes the documents that the run left as they were and that nobody can handle as they are.
+    fn note_handled(&self, entries: &[Entry], again: &[PathBuf]) -> Result<()> {
         let known = self.known(entries)?;
         let rest = archive::changed(&self.settings.reader, &self.archive, true, entries.to_vec(), &known);
         for entry in rest {
             let is_as_it_was = Stat::of(&entry.path).is_ok_and(|stat| stat == entry.stat);
-            if is_as_it_was && !busy.contains(&entry.path) {
+            if is_as_it_was && !again.contains(&entry.path) {
                 self.handled.add(&entry);
             }
         }
@@ -272,9 +284,9 @@ impl Work {
     }
 }
 
-fn busy(report: &Report) -> Vec<PathBuf> {
-    let busy = report.documents_failed.iter().filter(|failure| failure.is_busy());
-    busy.map(|failure| failure.document.clone()).collect()
+fn passing(report: &Report) -> Vec<PathBuf> {
+    let passing = report.documents_failed.iter().filter(|failure| failure.outlook != Outlook::Lasting);
+    passing.map(|failure| failure.document.clone()).collect()
 }
 
 /// Those of `paths` that do not lead out of the bounds of the run by now.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
@@ -134,7 +134,8 @@ fn client(
         Ok(client) => Ok(client),
         // a machine without any certificate can still fetch over http, and from what `roots` vouches for
         Err(error) => {
-            tracing::warn!(%error, "the system's root certificates cannot be used");
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| tracing::warn!(%error, "the system's root certificates cannot be used"));
             Ok(builder().tls_certs_only(roots.iter().cloned()).build()?)
         }
     }

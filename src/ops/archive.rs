@@ -47,7 +47,7 @@ mod run;
 mod update;
 
 pub use progress::{Moment, Progress};
-pub use report::{DocumentFailure, Images, References, Report, UnarchivedImage, contract};
+pub use report::{DocumentFailure, Images, Outlook, References, Report, UnarchivedImage, contract};
 pub use update::Updates;
 
 use folders::Folders;

@@ -26,7 +26,7 @@ pub struct Wanted {
 }
 
 /// Looks through the failures as they are at `now`, in milliseconds since 1970. Only documents count that are `inside`,
-/// and only images that are not `passed` over.
+/// and no image is due `not_before` that time.
 ///
 /// # Errors
 /// When the catalog fails.
@@ -35,7 +35,7 @@ pub fn wanted(
     policy: Policy<'_>,
     now: i64,
     inside: &dyn Fn(&Path) -> bool,
-    passed: &dyn Fn(OriginKey) -> bool,
+    not_before: &dyn Fn(OriginKey) -> i64,
 ) -> Result<Wanted> {
     let catalog = &archive.catalog;
     let hosts = Hosts::new(catalog.known_hosts()?);
@@ -53,9 +53,7 @@ pub fn wanted(
                 Some(Due::NextRun) => now,
                 Some(Due::At { at }) => at,
             };
-            if passed(key) {
-                continue;
-            }
+            let at = at.max(not_before(key));
             let documents = catalog.wanted_by(key)?.into_iter().map(|name| archive.path_of(&name));
             let mut documents = documents.filter(|path| inside(path)).peekable();
             if documents.peek().is_none() {

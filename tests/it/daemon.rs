@@ -1,7 +1,9 @@
 //! `imgkeep daemon`: what it notices, what it does by itself, and how it begins and ends.
 
+mod lanes;
 mod life;
 mod manager;
+mod retries;
 mod running;
 mod watching;
 

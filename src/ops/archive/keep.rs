@@ -22,7 +22,7 @@ use crate::ladder::hosts::Host;
 use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
 use crate::ops::archive::reading::Read;
-use crate::ops::archive::{DocumentFailure, Shared, now, seen};
+use crate::ops::archive::{DocumentFailure, Outlook, Shared, now, seen};
 use crate::ops::{BASE_ELSEWHERE, kept};
 use crate::rewrite::link::{self, LinkStyle};
 use crate::rewrite::{self, Planned};
@@ -234,7 +234,7 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
                 through(shared, &document, stat, &mut done);
             }
             Plan::Again(document) => again(document, &mut done),
-            Plan::Refused(document, why) => refuse(&document, &why, &mut done),
+            Plan::Refused(document, why) => refuse(&document, &why, Outlook::Lasting, &mut done),
         }
         if slice.bytes >= BYTES {
             mem::take(&mut slice).make(shared, &mut done)?;
@@ -356,7 +356,7 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
                 through(shared, &document, replaced.stat.identity(), done);
             }
             Err(refused) if refused.is_transient() => again(document, done),
-            Err(refused) => refuse(&document, &refused.to_string(), done),
+            Err(refused) => refuse(&document, &refused.to_string(), (&refused).into(), done),
         }
     }
 }
@@ -387,8 +387,8 @@ fn through(shared: &Shared, document: &Document, stat: [u8; 32], done: &mut Done
     }
 }
 
-fn refuse(document: &Document, why: &str, done: &mut Done) {
+fn refuse(document: &Document, why: &str, outlook: Outlook, done: &mut Done) {
     done.counts.failed += document.read.counts.failed + document.links;
     done.counts.skipped += document.read.skipped_links;
-    done.refused.push(DocumentFailure::new(&document.read.entry.path, why));
+    done.refused.push(DocumentFailure::new(&document.read.entry.path, why).with(outlook));
 }

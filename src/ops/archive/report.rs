@@ -1,6 +1,7 @@
 //! What a run did, in numbers, and what it could not do, one by one.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::row::{Counts, Failure};
 use crate::crawl::Skip;
+use crate::files::replace::Refused;
 use crate::ops::archive::keep::Tally;
 use crate::ops::archive::update::Updates;
 
@@ -90,6 +92,48 @@ pub struct DocumentFailure {
     pub document: PathBuf,
     /// One line for a person.
     pub why: String,
+    /// Whether it is worth another try as it is.
+    pub outlook: Outlook,
+}
+
+/// What becomes of a document that was left as it is, if nobody changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// The same another time.
+    Lasting,
+    /// Perhaps it can be handled another time: somebody is at work on it, or the disk failed.
+    Passing,
+    /// Likewise, once there is room on its disk.
+    NoRoom,
+}
+
+impl From<&Refused> for Outlook {
+    fn from(refused: &Refused) -> Self {
+        match refused {
+            Refused::Files(error) => match error.kind() {
+                Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Self::NoRoom,
+                Some(_) => Self::Passing,
+                None => Self::Lasting,
+            },
+            Refused::Edited { .. } | Refused::Busy { .. } => Self::Passing,
+            Refused::ReadOnly { .. }
+            | Refused::HardLinks { .. }
+            | Refused::ForeignOwner { .. }
+            | Refused::Attributes { .. } => Self::Lasting,
+        }
+    }
+}
+
+impl From<&Skip> for Outlook {
+    fn from(skip: &Skip) -> Self {
+        match skip {
+            Skip::Unreadable { .. } => Self::Passing,
+            Skip::Named(skip) => Self::from(&**skip),
+            Skip::TooLarge { .. } | Skip::NotAFile | Skip::Binary { .. } | Skip::NotAFeed | Skip::InStore => {
+                Self::Lasting
+            }
+        }
+    }
 }
 
 impl DocumentFailure {
@@ -101,18 +145,17 @@ impl DocumentFailure {
         {
             why = why.replace(&*absolute.to_string_lossy(), &document.to_string_lossy());
         }
-        Self { document: document.to_owned(), why }
+        Self { document: document.to_owned(), why, outlook: Outlook::Lasting }
     }
-}
 
-impl DocumentFailure {
-    /// What is said of a document that somebody is at work on.
-    pub(super) const BUSY: &str = "it kept changing while it was rewritten";
+    /// Of a document that somebody is at work on.
+    pub(super) fn busy(document: &Path) -> Self {
+        Self::new(document, "it kept changing while it was rewritten").with(Outlook::Passing)
+    }
 
-    /// Whether another run may soon succeed: somebody is at work on the document.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.why == Self::BUSY
+    /// The same with this outlook.
+    pub(super) fn with(self, outlook: Outlook) -> Self {
+        Self { outlook, ..self }
     }
 }
 
@@ -208,7 +251,7 @@ impl Report {
 
     pub(crate) fn skip(&mut self, document: &Path, skip: &Skip) {
         if skip.is_failure() {
-            self.refuse(DocumentFailure::new(document, skip.to_string()));
+            self.refuse(DocumentFailure::new(document, skip.to_string()).with(skip.into()));
         } else {
             tracing::info!(document = %document.display(), why = %skip, "left alone");
         }

@@ -300,7 +300,7 @@ impl Loop {
         for Document { read: Read { entry, plans, counts, kept, .. }, links, .. } in done.again {
             let (plans, kept) = (plans + 1, kept.len() as u64);
             if plans >= PLANS {
-                self.report.refuse(DocumentFailure::new(&entry.path, DocumentFailure::BUSY));
+                self.report.refuse(DocumentFailure::busy(&entry.path));
                 self.report.references.failed += counts.failed + links;
                 self.shared.progress.documents(1);
                 continue;

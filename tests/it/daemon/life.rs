@@ -15,7 +15,8 @@ use crate::support::picture;
 fn a_second_daemon_on_the_same_store_is_refused_by_name() {
     let (_origin, test) = scene();
     let mut daemon = Daemon::start(&test);
-    let refused = test.run("daemon --listen 127.0.0.1:0").expect_code(1);
+    // Not by its port, which is taken, too.
+    let refused = test.run(&format!("daemon --listen {}", daemon.address)).expect_code(1);
     let (store, pid) = (test.path("cache").canonicalize().unwrap(), daemon.child.id());
     assert!(refused.stderr.contains(&format!("`{}`, process {pid}", store.display())), "{}", refused.stderr);
     daemon.stop();
@@ -159,6 +160,33 @@ fn a_full_disk_is_waited_out() {
     fs::remove_file(&filler).unwrap();
     until("it goes on by itself", || test.read("posts/big.md") != format!("![]({big})\n").as_bytes());
     until("and says so", || daemon.agenda()["paused"].is_null());
+    daemon.stop();
+    drop(daemon);
+    assert!(mount(&["umount"]));
+}
+
+#[test]
+fn a_document_without_room_is_rewritten_once_there_is_some() {
+    let (_origin, test) = scene();
+    let posts = test.path("posts");
+    fs::create_dir(&posts).unwrap();
+    let mount = |words: &[&str]| {
+        Command::new(words[0]).args(&words[1..]).arg(&posts).output().is_ok_and(|done| done.status.success())
+    };
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs"]) {
+        println!("not tried: nothing may be mounted here");
+        return;
+    }
+    test.write("posts/a.md", POST);
+    let filler = posts.join("filler.bin");
+    let full = (1..=16).rev().any(|pages| fs::write(&filler, vec![0; pages * 4096]).is_ok());
+    assert!(full);
+    let mut daemon = Daemon::start(&test);
+    until("there is no room", || daemon.said().contains("left as it is"));
+    assert!(!is_archived(&test, "posts/a.md"));
+    fs::remove_file(&filler).unwrap();
+    until("it is tried again", || is_archived(&test, "posts/a.md"));
+    assert!(daemon.agenda()["paused"].is_null());
     daemon.stop();
     drop(daemon);
     assert!(mount(&["umount"]));

@@ -50,7 +50,7 @@ fn the_manager_is_told_of_the_whole_life() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000");
     let mut daemon = Daemon::start_with(&mut command);
     until("it is ready", || manager.count("READY=1") == 1);
-    assert!(manager.count("STATUS=watching 1 folders") >= 1, "{:?}", manager.told);
+    assert!(manager.count("STATUS=watching 1 folder") >= 1, "{:?}", manager.told);
     until("it is alive", || manager.count("WATCHDOG=1") >= 5);
     daemon.signal(Signal::HUP);
     until("it is ready again", || manager.count("READY=1") == 2);

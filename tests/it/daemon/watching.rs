@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::running::{Daemon, until};
 use super::{POST, URL, is_archived, scene};
-use crate::support::picture;
 
 #[test]
 fn what_was_there_and_what_is_dropped_in_is_archived_once() {
@@ -195,30 +194,4 @@ fn where_folders_cannot_be_watched_they_are_looked_through() {
     until("its run is over", || daemon.runs().len() == 1 && daemon.done("change") == 1);
     sleep(Duration::from_secs(3));
     assert_eq!(daemon.runs().len(), 1, "nothing new is no run");
-}
-
-#[test]
-fn an_image_that_comes_back_is_asked_for_when_its_time_has_come() {
-    let (origin, test) = scene();
-    let url = "http://late.example/b.jpg";
-    test.write("posts/a.md", format!("![]({url})\n"));
-    // The clock of the catalog is moved instead of ours: the failure is as old as that.
-    let daemon = Daemon::start(&test);
-    until("it is asked for", || origin.count(url) > 0);
-    until("the run is over", || daemon.done("reconcile") == 1);
-    until("its next time is planned", || {
-        let planned = daemon.agenda()["planned"].as_array().unwrap().clone();
-        planned.iter().any(|planned| planned["kind"] == "retry")
-    });
-    drop(daemon);
-    let catalog = rusqlite::Connection::open(test.path("cache/catalog.db")).unwrap();
-    let changed = catalog
-        .execute("UPDATE failures SET attempts = replace(attempts, '\"next\":1', '\"next\":')", [])
-        .unwrap();
-    assert_eq!(changed, 1);
-    drop(catalog);
-    origin.image(url, picture::jpeg(2));
-    let daemon = Daemon::start(&test);
-    until("the document has its image", || test.read("posts/a.md") != format!("![]({url})\n").as_bytes());
-    until("it was a retry", || daemon.done("retry") == 1);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::row::{Attempt, Failure};
-use crate::ops::archive::{DocumentFailure, Images, References, Report, UnarchivedImage, Updates};
+use crate::ops::archive::{DocumentFailure, Images, Outlook, References, Report, UnarchivedImage, Updates};
 
 /// What the contract says of a run. Paths that are not UTF-8 are written as well as they can be.
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl Contract {
             let document = path(&failure.document);
             // The reason names it, too.
             let why = failure.why.replace(&failure.document, &document.to_string_lossy());
-            DocumentFailure { document, why }
+            DocumentFailure { document, why, outlook: Outlook::Lasting }
         });
         Report {
             run: String::new(),
