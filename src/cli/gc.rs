@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let options = Options {
         grace: config.gc.grace,
         absent: absent.map(std::path::absolute).collect::<io::Result<_>>()?,
-        search: entries.iter().map(|entry| entry.real()).collect(),
+        search: entries.iter().map(crate::crawl::Entry::real).collect(),
         forget_gone: arguments.forget_gone,
         dry_run: arguments.dry_run,
     };

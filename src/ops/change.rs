@@ -235,7 +235,7 @@ impl Changer<'_> {
         for document in documents.extract_if(.., lacks) {
             match last {
                 true => {
-                    report.failed.push((document.entry.path, "an image that it needs is gone".to_owned()))
+                    report.failed.push((document.entry.path, "an image that it needs is gone".to_owned()));
                 }
                 false => again.push(document.entry),
             }

@@ -46,6 +46,7 @@ use serde::Serialize;
 use crate::blob::BlobName;
 use crate::catalog::Run;
 use crate::catalog::garbage::{DAY, DocumentId, Unreferenced};
+use crate::catalog::journal::fate::Fate;
 use crate::digest::Digest;
 use crate::files::stat::Stat;
 use crate::ops::gc::missing::{Missing, is_gone};
@@ -275,7 +276,7 @@ impl Collecting<'_> {
         }
         let digests: HashSet<Digest> = old.iter().map(|blob| blob.digest).collect();
         let (fates, spoiled) = archive.catalog.fates(&digests)?;
-        let is_kept = |blob: &mut BlobName| fates.get(&blob.digest).is_some_and(|fate| fate.is_kept());
+        let is_kept = |blob: &mut BlobName| fates.get(&blob.digest).is_some_and(Fate::is_kept);
         let paths = |blobs: &[BlobName]| blobs.iter().map(|blob| store.path(*blob)).collect::<Vec<_>>();
         let unknown: Vec<BlobName> = old.extract_if(.., is_kept).collect();
         report.unknown = paths(&unknown);

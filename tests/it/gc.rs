@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use imgkeep::config::Config;
 use imgkeep::digest::Digest;
+use imgkeep::ops::{Archive, gc as collecting};
+use imgkeep::origin::proxy::Families;
 use serde_json::Value;
 
 use crate::support::origin::{Answer, Origin};
@@ -261,6 +264,24 @@ fn nothing_goes_while_the_clock_is_behind_or_another_collects_or_a_document_cann
     test.write("posts/a.md", before);
     years_pass(&test);
     assert_eq!(removed(&gc(&test, "")), [digest(1)]);
+}
+
+#[test]
+fn who_is_asked_to_stop_removes_nothing_more() {
+    let (_origin, test) = due();
+    let url = format!("sqlite:{}", test.path("cache/catalog.db").display());
+    let archive = Archive::open(&test.path("cache"), &url).unwrap();
+    let reader = Config::default().reader(Families::builtin()).unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let gc = |stop: bool| {
+        collecting::gc(&reader, &archive, &collecting::Options::default(), now, &|| stop).unwrap()
+    };
+    let report = gc(true);
+    assert!(report.interrupted && report.removed.is_empty());
+    assert_eq!(kept(&test), [1, 2, 3]);
+    let report = gc(false);
+    assert!(!report.interrupted);
+    assert_eq!(report.removed.len(), 1);
 }
 
 #[test]
