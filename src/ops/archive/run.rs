@@ -24,8 +24,6 @@ const WINDOW_DOCUMENTS: usize = 2_000;
 const WINDOW_REFERENCES: usize = 40_000;
 /// A batch is kept when it is full, or this old.
 const BATCH_AGE: Duration = Duration::from_millis(300);
-/// How often a document that somebody keeps editing is planned again in one run.
-const PLANS: u32 = 5;
 
 /// A document in the window.
 struct Waiting {
@@ -299,7 +297,7 @@ impl Loop {
         self.batch.wanted.extend(done.wanted);
         for Document { read: Read { entry, plans, counts, kept, .. }, links, .. } in done.again {
             let (plans, kept) = (plans + 1, kept.len() as u64);
-            if plans >= PLANS {
+            if plans >= self.shared.options.plans {
                 self.report.refuse(DocumentFailure::busy(&entry.path));
                 self.report.references.failed += counts.failed + links;
                 self.shared.progress.documents(1);
