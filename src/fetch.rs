@@ -19,6 +19,7 @@ mod resolve;
 pub mod retry;
 mod route;
 mod throttle;
+mod turns;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,6 +37,7 @@ use guard::{Guard, Refusal};
 use resolve::Resolver;
 use route::Routes;
 use throttle::Throttle;
+use turns::Turns;
 
 pub use answer::{Answer, Received};
 pub use client::SetupError;
@@ -43,6 +45,7 @@ pub use error::Error;
 pub use options::Options;
 pub use port::Ports;
 pub use reason::{ParseError, Reason};
+pub use turns::Turn;
 
 /// Fetches, and keeps connections open in between. Made once and shared by reference.
 pub struct Fetcher {
@@ -52,6 +55,7 @@ pub struct Fetcher {
     resolver: Resolver,
     clients: Clients,
     throttle: Throttle,
+    turns: Turns,
 }
 
 /// What a request says besides what every request says.
@@ -96,7 +100,12 @@ impl Fetcher {
         let resolver = Resolver { guard: guard.clone(), table: Arc::new(table), lookup: resolve::system() };
         let clients = Clients::new(&options, resolver.clone(), routes.targets())?;
         let throttle = Throttle::new(options.bandwidth);
-        Ok(Self { options, guard, routes, resolver, clients, throttle })
+        Ok(Self { options, guard, routes, resolver, clients, throttle, turns: Turns::default() })
+    }
+
+    /// Waits for leave to ask `host`: at most `most` have it at a time, of all runs together.
+    pub async fn turn(&self, host: &str, most: usize) -> Turn {
+        self.turns.take(host, most).await
     }
 
     /// Asks for `url` and follows where it leads. The answer is always a 200.

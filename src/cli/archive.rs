@@ -166,6 +166,8 @@ pub(super) fn options(config: &Config, link: LinkStyle, rewrite: bool) -> Result
         ladder: config.ladder_options(),
         retry: false,
         update: Update::No,
+        window: 2_000,
+        plans: 5,
         diffs: false,
         stop: Stop::default(),
     })

@@ -95,6 +95,9 @@ fn settings(config: &Config) -> Result<Settings> {
     let mut options = archive::options(config, link, true)?;
     // Whoever is at work on a document is waited for, but not by the others.
     options.replace.patience = Duration::from_millis(250);
+    options.plans = 1;
+    // The program stays, and several runs may be under way.
+    options.window = 500;
     let absolute =
         |path: &PathBuf| std::path::absolute(path).with_context(|| format!("`{}`", path.display()));
     Ok(Settings {

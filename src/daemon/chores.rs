@@ -33,6 +33,8 @@ pub(super) struct Work {
     pub(super) settings: Arc<Settings>,
     /// Set once it is to end.
     pub(super) stop: Arc<AtomicBool>,
+    /// Whether nothing is to be fetched.
+    pub(super) is_paused: bool,
     /// Watched folders that are not there: nobody knows whether their documents are.
     pub(super) missing: Vec<PathBuf>,
 }
@@ -116,6 +118,10 @@ impl Work {
         }
         for finding in &scrubbed.found.findings {
             tracing::error!(?finding, "a kept image is not as it was");
+        }
+        if self.is_paused {
+            outcome.push_str(", not fetched again for want of room on the disk");
+            return Ok(outcome);
         }
         let options =
             Options { rewrite: false, stop: self.board.stop_of(id), ..self.settings.options.clone() };

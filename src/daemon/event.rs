@@ -13,7 +13,7 @@ use crate::daemon::chores;
 use crate::daemon::disk::Room;
 use crate::daemon::lanes::Lane;
 use crate::daemon::systemd;
-use crate::daemon::watch::{Hint, Seen, Watch};
+use crate::daemon::watch::{Hint, Sight, Watch};
 use crate::daemon::work::Ended;
 use crate::daemon::{Daemon, Reload, Settings};
 use crate::ops::retry::Wanted;
@@ -31,8 +31,8 @@ pub(super) enum Event {
     Changed(Vec<Hint>),
     /// Time to see whether the watched folders are there.
     Look,
-    /// What was seen of them, and of the disk.
-    Looked(Vec<Seen>, Option<Room>),
+    /// What was seen of them, if anything, and of the disk.
+    Looked(Option<Sight>, Option<Room>),
     /// A new folder is watched, or could not be: then the watched folder that it lies in, and why.
     Followed(Option<(std::path::PathBuf, String)>),
     /// Somebody wants something done.

@@ -128,12 +128,19 @@ impl Keeper {
             Event::Look => self.look(),
             Event::Looked(seen, room) => {
                 self.is_looking = false;
-                let unseen = self.watch.take(seen, self.settings.poll, Instant::now());
-                self.whole.extend(unseen.new);
-                self.polled.extend(unseen.polled);
-                if !self.is_ready {
-                    self.is_ready = true;
-                    self.start();
+                let now = Instant::now();
+                match seen.map(|seen| self.watch.take(seen, self.settings.poll, now)) {
+                    Some(Some(unseen)) => {
+                        self.whole.extend(unseen.new);
+                        self.polled.extend(unseen.polled);
+                        if !self.is_ready {
+                            self.is_ready = true;
+                            self.start();
+                        }
+                    }
+                    Some(None) => self.look(),
+                    // It broke down: the next one comes in its time.
+                    None => {}
                 }
                 if self.pause.is_some_and(|pause| pause.is_over(room, Instant::now())) {
                     tracing::warn!("there is room on the disk again, or perhaps enough: going on");
@@ -183,7 +190,10 @@ impl Keeper {
                 }
                 self.changes.heard(folder, Instant::now());
             }
-            Hint::Gone(_) => self.look(),
+            Hint::Gone(folder) => {
+                self.watch.gone(&folder);
+                self.look();
+            }
             Hint::Overflow => {
                 tracing::warn!(
                     "there were more changes than the system tells of: all folders are looked through"
@@ -212,8 +222,8 @@ impl Keeper {
         let look = self.watch.look(&self.settings.reader.crawl);
         let store = self.archive.store.root().to_owned();
         self.events.when_done(
-            move || Event::Looked(look.look(), Room::of(&store)),
-            |_| Event::Looked(Vec::new(), None),
+            move || Event::Looked(Some(look.look()), Room::of(&store)),
+            |_| Event::Looked(None, None),
         );
     }
 

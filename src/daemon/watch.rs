@@ -61,6 +61,8 @@ pub(super) struct Watch {
     roots: Vec<Root>,
     inotify: Result<Arc<Inotify>, String>,
     hints: Option<Receiver<Vec<Hint>>>,
+    /// Grows when a look that has begun is out of date.
+    age: u64,
 }
 
 impl Watch {
@@ -72,18 +74,21 @@ impl Watch {
                 (Err(format!("{why} ({error}): see fs.inotify.max_user_instances")), None)
             }
         };
-        Self { roots: Vec::new(), inotify, hints }
+        Self { roots: Vec::new(), inotify, hints, age: 0 }
     }
 
     /// From now on these are the folders; those that are new are found to be so by the next [`Look`].
     pub(super) fn set(&mut self, folders: &[PathBuf]) {
-        self.roots.retain(|root| {
-            let stays = folders.contains(&root.folder);
-            if let (false, Ok(inotify)) = (stays, &self.inotify) {
-                inotify.forget(&root.folder);
+        self.age += 1;
+        let gone: Vec<Root> = self.roots.extract_if(.., |root| !folders.contains(&root.folder)).collect();
+        for Root { folder: gone, .. } in gone {
+            if let Ok(inotify) = &self.inotify {
+                inotify.forget(&gone);
             }
-            stays
-        });
+            // Those that it lies in or that lie in it are forgotten in part.
+            let around = |root: &&mut Root| root.folder.starts_with(&gone) || gone.starts_with(&root.folder);
+            self.roots.iter_mut().filter(around).for_each(|root| root.id = None);
+        }
         for folder in folders {
             if self.roots.iter().all(|root| root.folder != *folder) {
                 let (folder, polled) = (folder.clone(), Instant::now());
@@ -94,7 +99,16 @@ impl Watch {
 
     /// All of them are watched anew, for other folders below them may be entered now.
     pub(super) fn renew(&mut self) {
+        self.age += 1;
         self.roots.iter_mut().for_each(|root| root.id = None);
+    }
+
+    /// The folder is not where it was; what comes in its place is another one, even with the same number.
+    pub(super) fn gone(&mut self, folder: &Path) {
+        for root in self.roots.iter_mut().filter(|root| root.folder == folder) {
+            self.age += 1;
+            root.id = None;
+        }
     }
 
     /// Those that are there.
@@ -146,11 +160,16 @@ impl Watch {
 
     /// What it takes to look after the folders, on a thread where waiting for a disk does no harm.
     pub(super) fn look(&self, options: &crawl::Options) -> Look {
-        Look { roots: self.roots.clone(), inotify: self.inotify.clone(), options: options.clone() }
+        let (roots, inotify, options) = (self.roots.clone(), self.inotify.clone(), options.clone());
+        Look { roots, inotify, options, age: self.age }
     }
 
-    /// Takes over what was seen, and returns the folders that are to be looked through.
-    pub(super) fn take(&mut self, seen: Vec<Seen>, poll: Duration, now: Instant) -> Unseen {
+    /// Takes over what was seen, and returns the folders that are to be looked through; `None` if the look is out of date.
+    pub(super) fn take(&mut self, seen: Sight, poll: Duration, now: Instant) -> Option<Unseen> {
+        let Sight { seen, age } = seen;
+        if age != self.age {
+            return None;
+        }
         let mut unseen = Unseen::default();
         for Seen { folder, id, how } in seen {
             let Some(root) = self.roots.iter_mut().find(|root| root.folder == folder) else { continue };
@@ -166,7 +185,7 @@ impl Watch {
             }
             (root.id, root.how) = (id, how);
         }
-        unseen
+        Some(unseen)
     }
 
     /// Watches `folder`, which is new, and what lies below it.
@@ -181,6 +200,7 @@ impl Watch {
         if let Some(root) = self.roots.iter_mut().find(|known| known.folder == root) {
             let how = How::Polling { why };
             if how != root.how {
+                self.age += 1;
                 tell(&root.folder, &how, &root.how);
                 root.how = how;
             }
@@ -228,9 +248,16 @@ pub(super) struct Unseen {
     pub(super) polled: BTreeSet<PathBuf>,
 }
 
+/// What was seen of all watched folders.
+#[derive(Debug)]
+pub(super) struct Sight {
+    seen: Vec<Seen>,
+    age: u64,
+}
+
 /// What was seen of one watched folder.
 #[derive(Debug)]
-pub(super) struct Seen {
+struct Seen {
     folder: PathBuf,
     id: Option<(u64, u64)>,
     how: How,
@@ -242,12 +269,13 @@ pub(super) struct Look {
     roots: Vec<Root>,
     inotify: Result<Arc<Inotify>, String>,
     options: crawl::Options,
+    age: u64,
 }
 
 impl Look {
     /// One question to the file system for each folder; only one that is new is walked, to watch what lies below it.
-    pub(super) fn look(self) -> Vec<Seen> {
-        self.roots.iter().map(|root| self.look_at(root)).collect()
+    pub(super) fn look(self) -> Sight {
+        Sight { seen: self.roots.iter().map(|root| self.look_at(root)).collect(), age: self.age }
     }
 
     fn look_at(&self, root: &Root) -> Seen {

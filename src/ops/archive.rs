@@ -76,6 +76,10 @@ pub struct Options {
     pub retry: bool,
     /// Whether origins are asked if what is kept of them is the newest.
     pub update: Update,
+    /// How many documents may wait for their images at a time: each is held in memory.
+    pub window: usize,
+    /// How often a document that somebody keeps editing is planned in one run.
+    pub plans: u32,
     /// Whether [`Report::diffs`] is filled.
     pub diffs: bool,
     /// Who may end the run before its end.

@@ -167,6 +167,7 @@ impl Keeper {
             board: Arc::clone(&self.board),
             settings: Arc::clone(&self.settings),
             stop: Arc::clone(&self.stop_chore),
+            is_paused: self.pause.is_some(),
             missing: self.watch.missing(),
         };
         let (runtime, sender) = (Handle::current(), self.events.sender());

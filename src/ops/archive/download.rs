@@ -14,7 +14,7 @@ use crate::fetch::retry::Backoff;
 use crate::fetch::{self, Answer, Headers, Reason, Validators};
 use crate::ladder::hosts::Hosts;
 use crate::ladder::schedule::Policy;
-use crate::ladder::{Ladder, Rung, placeholder};
+use crate::ladder::{Ladder, Rung, placeholder, wayback};
 use crate::media::{self, Flaw, Inspected};
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::{Shared, now};
@@ -274,6 +274,10 @@ impl Job {
 /// Tries the present rung once. Returns where redirects led, too.
 pub(super) async fn attempt(shared: &Arc<Shared>, job: Job) -> (Job, Vec<Url>, Ended) {
     let mut passed = Vec::new();
+    let host = job.host();
+    let per_host = shared.options.fetch.per_host;
+    let most = if host == wayback::HOST { wayback::AT_A_TIME.min(per_host) } else { per_host };
+    let _turn = shared.fetcher.turn(&host, most).await;
     let ended = match job.ladder.rung() {
         Some(rung) if rung.is_list => list(shared, rung).await.map(Ended::Listed),
         Some(rung) => try_rung(shared, &job, rung, &mut passed).await,

@@ -19,13 +19,10 @@ use crate::ops::archive::reading::{Read, Reading, read};
 use crate::ops::archive::recall::Unmasked;
 use crate::ops::archive::{DocumentFailure, Report, Shared, UnarchivedImage};
 
-/// Documents and references that wait for images at a time.
-const WINDOW_DOCUMENTS: usize = 2_000;
-const WINDOW_REFERENCES: usize = 40_000;
+/// References that wait for images at a time, for each document that may.
+const REFERENCES: usize = 20;
 /// A batch is kept when it is full, or this old.
 const BATCH_AGE: Duration = Duration::from_millis(300);
-/// How often a document that somebody keeps editing is planned again in one run.
-const PLANS: u32 = 5;
 
 /// A document in the window.
 struct Waiting {
@@ -91,8 +88,9 @@ impl Loop {
             if idle && keeping.is_none() {
                 break;
             }
-            let room = self.waiting.len() < WINDOW_DOCUMENTS
-                && self.references < WINDOW_REFERENCES
+            let window = self.shared.options.window;
+            let room = self.waiting.len() < window
+                && self.references < window.saturating_mul(REFERENCES)
                 && !self.batch.is_full();
             let due = self.batch_since.map(|since| since + BATCH_AGE).filter(|_| keeping.is_none());
             let sleep = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
@@ -295,11 +293,15 @@ impl Loop {
         }
         self.report.diffs.extend(done.diffs);
         self.shared.progress.documents(done.finished);
+        if !done.seen.is_empty() {
+            // Whoever hears of our own writing is to find it in the catalog, even if nothing else comes for a while.
+            self.touch_batch();
+        }
         self.batch.seen.extend(done.seen);
         self.batch.wanted.extend(done.wanted);
         for Document { read: Read { entry, plans, counts, kept, .. }, links, .. } in done.again {
             let (plans, kept) = (plans + 1, kept.len() as u64);
-            if plans >= PLANS {
+            if plans >= self.shared.options.plans {
                 self.report.refuse(DocumentFailure::busy(&entry.path));
                 self.report.references.failed += counts.failed + links;
                 self.shared.progress.documents(1);

@@ -34,7 +34,7 @@ fn what_is_dropped_in_waits_for_no_other_run() {
         let runs = daemon.runs();
         runs.iter().filter(|run| run["kind"] == kind && run["state"] == "running").count()
     };
-    assert_eq!((running("reconcile"), running("change")), (1, 1), "{:?}", daemon.runs());
+    until("both are still under way, and no other", || (running("reconcile"), running("change")) == (1, 1));
     // Edited while a run is at work on it: that comes afterwards, and nobody is asked twice meanwhile.
     test.write("posts/dropped.md", format!("edited\n{dropped}"));
     test.write("posts/third.md", POST);

@@ -90,7 +90,7 @@ fn a_changed_configuration_is_taken_over_or_refused() {
         let agenda = daemon.agenda();
         agenda["refused_configuration"].as_str().is_some_and(|why| why.contains("everything"))
     });
-    assert!(daemon.said().contains("settings.toml"), "{}", daemon.said());
+    until("the log does too", || daemon.said().contains("settings.toml"));
     assert_eq!(daemon.agenda()["watched"].as_array().unwrap().len(), 1);
 
     settings("\"notes\", \"more\"", "all");
