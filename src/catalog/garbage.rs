@@ -171,7 +171,7 @@ impl Catalog {
         Ok(found)
     }
 
-    /// Notes which documents are gone, and returns when each was found so; what is not among them any more is not.
+    /// Notes which documents are gone, and when each was found so; what is not among them any more is not.
     /// Documents that are gone want no images.
     ///
     /// # Errors

@@ -271,6 +271,8 @@ fn a_browser_signs_in_asks_again_and_watches_the_run_to_its_end() {
     let origin = Origin::start();
     let test = posts(&origin);
     test.run("archive posts").expect_code(3);
+    // Not watched, so that nothing but the click asks again.
+    let test = test.set("daemon.allow", r#"["posts"]"#);
     let server = Server::start(test, "daemon");
     let token = String::from_utf8(server.test.read("cache/token")).expect("a token is text");
     let home = format!("http://{}/", server.address);
