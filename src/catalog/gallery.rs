@@ -520,7 +520,8 @@ fn tile(row: &Row<'_>) -> rusqlite::Result<TileRow> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, place))
 }
 
-fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+/// Path, found, proxied, archived, failed, skipped.
+pub(super) fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
     let counts = Counts {
         found: row.get(1)?,
         proxied: row.get(2)?,

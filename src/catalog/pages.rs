@@ -3,7 +3,8 @@
 
 use rusqlite::{Row, params};
 
-use crate::catalog::row::{Counts, DocumentRow, Failure};
+use crate::catalog::gallery::document;
+use crate::catalog::row::{DocumentRow, Failure};
 use crate::catalog::{Catalog, Error, OriginKey};
 
 impl Catalog {
@@ -18,17 +19,7 @@ impl Catalog {
                 "SELECT path, found, proxied, archived, failed, skipped FROM documents
                  WHERE path > ?1 AND found > 0 ORDER BY path LIMIT ?2",
             )?;
-            let row = |row: &Row<'_>| {
-                let counts = Counts {
-                    found: row.get(1)?,
-                    proxied: row.get(2)?,
-                    archived: row.get(3)?,
-                    failed: row.get(4)?,
-                    skipped: row.get(5)?,
-                };
-                Ok(DocumentRow { document: row.get(0)?, counts })
-            };
-            query.query_map(params![behind, most], row)?.collect()
+            query.query_map(params![behind, most], document)?.collect()
         };
         collect().map_err(|source| self.sqlite(source))
     }
@@ -92,7 +83,7 @@ impl Catalog {
 mod tests {
     use super::*;
     use crate::catalog::Run;
-    use crate::catalog::row::{Batch, Seen};
+    use crate::catalog::row::{Batch, Counts, Seen};
     use crate::origin::OriginUrl;
 
     fn catalog(folder: &std::path::Path) -> Catalog {

@@ -6,8 +6,9 @@ use rusqlite::Row;
 use url::Url;
 
 use crate::blob::BlobName;
+use crate::catalog::gallery::document;
 use crate::catalog::journal::{self, Line, fate};
-use crate::catalog::row::{Batch, Counts, DocumentRow, Failure, HostRow, RunRow, Totals};
+use crate::catalog::row::{Batch, DocumentRow, Failure, HostRow, RunRow, Totals};
 use crate::catalog::{Catalog, Error};
 use crate::digest::Digest;
 
@@ -55,16 +56,7 @@ impl Catalog {
     pub fn document_rows(&self) -> Result<Vec<DocumentRow>, Error> {
         self.query(
             "SELECT path, found, proxied, archived, failed, skipped FROM documents WHERE found > 0 ORDER BY path",
-            |row| {
-                let counts = Counts {
-                    found: row.get(1)?,
-                    proxied: row.get(2)?,
-                    archived: row.get(3)?,
-                    failed: row.get(4)?,
-                    skipped: row.get(5)?,
-                };
-                Ok(DocumentRow { document: row.get(0)?, counts })
-            },
+            document,
         )
     }
 
