@@ -18,7 +18,7 @@ PROGRAM = target/release/imgkeep
 MADE = target/install
 UNITS = $(wildcard systemd/*.service systemd/*.socket systemd/*.timer)
 
-.PHONY: all build made install uninstall deb
+.PHONY: all build made install uninstall deb sbom reproducible
 
 all: build made
 
@@ -65,3 +65,13 @@ uninstall:
 deb: all
 	$(MAKE) --no-print-directory made BINDIR=/usr/bin
 	cargo deb --no-build --locked
+
+# What the program is made of: CycloneDX, with versions, licences and checksums.
+sbom:
+	@cargo cyclonedx --version >/dev/null 2>&1 || { echo 'first: cargo install --locked cargo-cyclonedx'; exit 1; }
+	cargo cyclonedx --format json --spec-version 1.5 --override-filename imgkeep.cdx
+	mkdir -p target && mv imgkeep.cdx.json target/imgkeep.cdx.json
+
+# Two builds in two places are the same bytes.
+reproducible:
+	tests/reproducible.sh
