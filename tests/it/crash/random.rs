@@ -9,12 +9,16 @@ use crate::support::rounds::rounds;
 
 /// After so many rounds it is measured again how long a run takes: other programs come and go.
 const MEASURED: u32 = 25;
+/// After so many rounds it is tried what comes of it if the work is not finished first.
+const OTHERWISE: u32 = 4;
 
 fn survives_kills(deed: Deed) {
     let rounds = rounds(8);
     let documents = rounds.clamp(30, 500) as usize;
-    let pause = Duration::from_millis(20);
-    let mut scene = Scene::new(deed, Size { documents, images: documents / 3, pause });
+    // With four at a time, all images together take a second.
+    let images = (documents / 8).max(10);
+    let pause = Duration::from_secs(4) / u32::try_from(images).unwrap();
+    let mut scene = Scene::new(deed, Size { documents, images, pause });
     let mut tally = Tally::default();
     for round in 0..rounds {
         if round > 0 && round % MEASURED == 0 {
@@ -28,11 +32,11 @@ fn survives_kills(deed: Deed) {
         run.child.wait().unwrap();
         let when = format!("{} {round}, killed {moment:?} of {:?}", deed.words(), scene.took);
         tally.count(&scene, run.had_ended, &when);
-        let aside = (round % 3 != 0).then(|| scene.keep_aside());
+        let aside = (round % OTHERWISE == 1).then(|| scene.keep_aside());
         scene.finish(&when);
         if let Some(aside) = aside {
             scene.put(&aside);
-            go_on(&scene, round, &when);
+            go_on(&scene, 1 + round / OTHERWISE % 2, &when);
         }
         if tally.rounds % 50 == 0 {
             println!("{}: {tally}, so far", deed.words());

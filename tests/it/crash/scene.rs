@@ -157,7 +157,7 @@ impl Scene {
         if self.deed == Deed::Collect {
             self.assert_in_trash(&now, when);
         }
-        self.assert_catalog_opens(when);
+        assert_catalog_opens(&self.test, when);
         now.differences(&self.before)
     }
 
@@ -227,19 +227,25 @@ impl Scene {
             assert!(there == Some(&bytes), "{when}: {} is lost", path.display());
         }
     }
+}
 
-    /// SQLite finds nothing wrong with it. It is looked at as a copy: the program is to mend it, not the test.
-    pub(crate) fn assert_catalog_opens(&self, when: &str) {
-        let copy = tempfile::tempdir().unwrap();
-        for name in ["catalog.db", "catalog.db-wal"] {
-            let _ = fs::copy(self.test.path("cache").join(name), copy.path().join(name));
-        }
-        let catalog = rusqlite::Connection::open(copy.path().join("catalog.db")).unwrap();
-        let said: String = catalog
-            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-            .unwrap_or_else(|error| panic!("{when}: the catalog: {error}"));
-        assert_eq!(said, "ok", "{when}");
+/// Temporary files and drafts.
+pub(crate) fn litter(test: &Test) -> Vec<PathBuf> {
+    state::litter(test)
+}
+
+/// SQLite finds nothing wrong with the catalog. It is looked at as a copy: the program is to mend it, not the test.
+pub(crate) fn assert_catalog_opens(test: &Test, when: &str) {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["catalog.db", "catalog.db-wal"] {
+        // It may not be there yet.
+        let _ = fs::copy(test.path("cache").join(name), copy.path().join(name));
     }
+    let catalog = rusqlite::Connection::open(copy.path().join("catalog.db")).unwrap();
+    let said: String = catalog
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap_or_else(|error| panic!("{when}: the catalog: {error}"));
+    assert_eq!(said, "ok", "{when}");
 }
 
 fn start(test: &Test) -> PathBuf {
