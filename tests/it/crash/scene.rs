@@ -3,7 +3,7 @@
 pub(crate) mod deed;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -159,6 +159,11 @@ impl Scene {
         }
         assert_catalog_opens(&self.test, when);
         now.differences(&self.before)
+    }
+
+    /// The documents that are as after the deed, and were not before.
+    pub(crate) fn new_documents(&self) -> BTreeSet<PathBuf> {
+        State::of(&self.test).changed_documents(&self.before)
     }
 
     /// How much of the work may be done.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::scene::Scene;
 
+const SHORTEST: Duration = Duration::from_millis(2);
+
 /// A run that was disturbed at a moment.
 pub(crate) struct Disturbed {
     pub(crate) child: Child,
@@ -17,7 +19,7 @@ pub(crate) struct Disturbed {
 /// When a run is cut short.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
-    /// So long after its start.
+    /// So long after its start; once it has ended if that comes first.
     AfterStart(Duration),
     /// So long after it was seen to write.
     AfterFirstWrite(Duration),
@@ -39,7 +41,11 @@ pub(crate) fn until(scene: &Scene, moment: Moment) -> Disturbed {
     let start = Instant::now();
     let mut child = scene.command().spawn().expect("the program was built");
     match moment {
-        Moment::AfterStart(moment) => thread::sleep(moment.saturating_sub(start.elapsed())),
+        Moment::AfterStart(moment) => {
+            while start.elapsed() < moment && child.try_wait().expect("it is our child").is_none() {
+                thread::sleep(SHORTEST.min(moment.saturating_sub(start.elapsed())));
+            }
+        }
         Moment::AfterFirstWrite(moment) => {
             scene.wait_for_a_write(&mut child);
             thread::sleep(moment);
@@ -75,6 +81,14 @@ impl Tally {
             _ => &mut self.amid,
         };
         *kind += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.rounds += other.rounds;
+        self.untouched += other.untouched;
+        self.amid += other.amid;
+        self.done += other.done;
+        self.late += other.late;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What documents and images hold at a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +50,11 @@ impl State {
             changed + other.keys().filter(|path| !one.contains_key(*path)).count()
         };
         count(&self.documents, &other.documents) + count(&self.images, &other.images)
+    }
+
+    pub(super) fn changed_documents(&self, before: &Self) -> BTreeSet<PathBuf> {
+        let changed = self.documents.iter().filter(|(path, bytes)| before.documents.get(*path) != Some(bytes));
+        changed.map(|(path, _)| path.clone()).collect()
     }
 
     pub(super) fn images_not_in(&self, other: &Self) -> impl Iterator<Item = (&PathBuf, &Vec<u8>)> {
