@@ -551,7 +551,8 @@ mod tests {
     #[test]
     fn drafts_of_a_process_that_is_gone_are_swept() {
         let folder = tempfile::tempdir().unwrap();
-        let [dead, unlocked] = ["incoming/1-dead", "incoming/2-unlocked"].map(|name| folder.path().join(name));
+        let [dead, unlocked] =
+            ["incoming/1-dead", "incoming/2-unlocked"].map(|name| folder.path().join(name));
         for folder in [&dead, &unlocked] {
             std::fs::create_dir_all(folder).unwrap();
             std::fs::write(folder.join("0.draft"), b"half").unwrap();

@@ -190,9 +190,6 @@ fn it_is_killed_and_started_again_while_documents_appear_and_change() {
             done = written.len();
         }
     }
-    println!(
-        "daemon: {rounds} kills over {} documents, {amid} amid the work; 0 lost",
-        written.len()
-    );
+    println!("daemon: {rounds} kills over {} documents, {amid} amid the work; 0 lost", written.len());
     assert!(amid > 0, "no kill fell into the work");
 }

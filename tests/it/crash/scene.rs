@@ -283,7 +283,9 @@ fn document(number: usize, size: Size) -> (String, String) {
     match number % 3 {
         0 => (
             format!("{folder}/{number}.md"),
-            format!("---\ntitle: 'Post {number}'\ncover: '{WORKER}{one}'\n---\n\n![]({two})\n\n![b]({one})\n"),
+            format!(
+                "---\ntitle: 'Post {number}'\ncover: '{WORKER}{one}'\n---\n\n![]({two})\n\n![b]({one})\n"
+            ),
         ),
         1 => (
             format!("{folder}/{number}.html"),

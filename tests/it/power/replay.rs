@@ -108,8 +108,13 @@ fn holds_at_every_flush(system: FileSystem, deed: Deed) {
     let every = if is_full { 1 } else { flushes.div_ceil(MOMENTS) };
     let disk = recording.before.copy(&folder.path().join("replayed"));
     let file = File::options().read(true).write(true).open(&disk.image).unwrap();
-    let mut replay =
-        Replay { scene: &scene, recording: &recording, folder: folder.path(), done: BTreeSet::new(), looked: 0 };
+    let mut replay = Replay {
+        scene: &scene,
+        recording: &recording,
+        folder: folder.path(),
+        done: BTreeSet::new(),
+        looked: 0,
+    };
     let mut told: BTreeSet<u64> = recording.said.values().copied().chain([recording.ended]).collect();
     let (mut nth, mut torn, mut promises) = (0, 0, 0);
     for (index, entry) in entries.iter().enumerate() {

@@ -53,7 +53,8 @@ impl State {
     }
 
     pub(super) fn changed_documents(&self, before: &Self) -> BTreeSet<PathBuf> {
-        let changed = self.documents.iter().filter(|(path, bytes)| before.documents.get(*path) != Some(bytes));
+        let changed =
+            self.documents.iter().filter(|(path, bytes)| before.documents.get(*path) != Some(bytes));
         changed.map(|(path, _)| path.clone()).collect()
     }
 
@@ -122,7 +123,8 @@ pub(super) fn has_litter(folder: &Path) -> bool {
 /// What no run that came to its end leaves behind: temporary files, and drafts.
 pub(super) fn litter(test: &Test) -> Vec<PathBuf> {
     let all = [test.path("posts"), test.path("cache/images"), test.path("cache/journal")];
-    let below = |folder: &PathBuf| files(folder).into_keys().map(|path| folder.join(path)).collect::<Vec<_>>();
+    let below =
+        |folder: &PathBuf| files(folder).into_keys().map(|path| folder.join(path)).collect::<Vec<_>>();
     let mut litter: Vec<_> = all.iter().flat_map(below).collect();
     litter.retain(|path| is_litter(path));
     let entries = |folder: &str| fs::read_dir(test.path(folder)).into_iter().flatten();
@@ -137,6 +139,7 @@ pub(super) fn litter(test: &Test) -> Vec<PathBuf> {
 #[test]
 fn links_are_found_in_every_style() {
     let name = format!("ab/{}.jpg", "ab".repeat(32));
-    let text = format!("a: '../../cache/images/{name}'\n![](/images/{name}) http://cdn0.example/12.jpg {name}");
+    let text =
+        format!("a: '../../cache/images/{name}'\n![](/images/{name}) http://cdn0.example/12.jpg {name}");
     assert_eq!(links(text.as_bytes()), vec![PathBuf::from(&name); 3]);
 }
