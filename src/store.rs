@@ -487,10 +487,14 @@ impl Drop for Incoming {
     }
 }
 
-/// Removes the drafts of a process that is gone: its lock is free.
+/// Removes the drafts of a process that is gone: its lock is free, or not there, for it was killed as it made or
+/// removed its folder.
 fn sweep(folder: &Path) {
-    let gone = |lock: io::Result<File>| lock.is_ok_and(|file| file.try_lock().is_ok());
-    if folder.is_dir() && gone(File::open(folder.join("lock"))) {
+    let gone = match File::open(folder.join("lock")) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if folder.is_dir() && gone {
         tracing::debug!(folder = %folder.display(), "swept the drafts of a process that is gone");
         if let Err(error) = files::remove_tree(folder) {
             tracing::warn!(%error, "drafts stay behind");
@@ -547,14 +551,17 @@ mod tests {
     #[test]
     fn drafts_of_a_process_that_is_gone_are_swept() {
         let folder = tempfile::tempdir().unwrap();
-        let dead = folder.path().join("incoming/1-dead");
-        std::fs::create_dir_all(&dead).unwrap();
+        let [dead, unlocked] =
+            ["incoming/1-dead", "incoming/2-unlocked"].map(|name| folder.path().join(name));
+        for folder in [&dead, &unlocked] {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::write(folder.join("0.draft"), b"half").unwrap();
+        }
         std::fs::write(dead.join("lock"), b"").unwrap();
-        std::fs::write(dead.join("0.draft"), b"half").unwrap();
         let living = Store::open(folder.path()).unwrap();
         let draft = living.begin().unwrap();
         let _second = Store::open(folder.path()).unwrap();
-        assert!(!dead.exists());
+        assert!(!dead.exists() && !unlocked.exists());
         assert!(draft.path.exists(), "a living process keeps its drafts");
     }
 

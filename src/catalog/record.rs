@@ -35,9 +35,6 @@ impl<'a> Recorder<'a> {
         for failure in &batch.failures {
             self.failure(failure)?;
         }
-        for rewrite in &batch.rewrites {
-            self.rewrite(rewrite)?;
-        }
         for given in &batch.given_out {
             let blob = self.blob(given.digest, given.media_type.extension())?;
             self.transaction
@@ -46,6 +43,9 @@ impl<'a> Recorder<'a> {
         }
         for (path, seen) in &batch.seen {
             self.seen(path, seen)?;
+        }
+        for rewrite in &batch.rewrites {
+            self.rewrite(rewrite)?;
         }
         for (path, origins) in &batch.wanted {
             self.wanted(path, origins)?;
@@ -185,6 +185,10 @@ impl<'a> Recorder<'a> {
                 rewrite.mtime,
                 edits::pack(&rows)
             ])?;
+        // Whether it becomes so is seen when the document is read next: a record alone tells nothing of its bytes.
+        self.transaction
+            .prepare_cached("UPDATE documents SET stat = x'' WHERE id = ?1 AND stat <> x''")?
+            .execute([document])?;
         Ok(())
     }
 

@@ -240,12 +240,15 @@ impl Changer<'_> {
                 false => again.push(document.entry),
             }
         }
+        // A record takes back what is known of the state in which a document was left.
+        let left_by_us = documents.iter().map(|document| self.left_by_us(document));
+        let left_by_us: Vec<bool> = left_by_us.collect::<Result<_>>()?;
         let rewrites = documents.iter_mut().filter_map(|document| document.change.rewrite.take()).collect();
         self.archive.catalog.record(&self.run, &Batch { rewrites, ..Batch::default() })?;
         let mut ready = Vec::with_capacity(documents.len());
         let mut replacements = Vec::with_capacity(documents.len());
-        for document in documents {
-            match self.replacement(&document)? {
+        for (document, left_by_us) in documents.into_iter().zip(left_by_us) {
+            match self.replacement(&document, left_by_us) {
                 Some(replacement) => {
                     replacements.push(replacement);
                     ready.push(document);
@@ -270,22 +273,25 @@ impl Changer<'_> {
         Ok(again)
     }
 
+    /// Whether nobody changed it since we did.
+    fn left_by_us(&self, document: &Ready) -> Result<bool> {
+        let last = self.archive.catalog.last_stat(&document.name)?;
+        Ok(last.is_some_and(|last| last == document.entry.stat.identity()))
+    }
+
     /// The new document; `None` if the old one is not what was planned for any more.
-    fn replacement(&self, document: &Ready) -> Result<Option<Replacement>> {
+    fn replacement(&self, document: &Ready, left_by_us: bool) -> Option<Replacement> {
         let patch = &document.change.patch;
         let expected = patch.planned_for();
         let bytes = crawl::read(&document.entry, self.reader.crawl.max_bytes).ok();
-        let Some(bytes) = bytes.filter(|bytes| Digest::of(bytes) == expected) else { return Ok(None) };
-        let stat = document.entry.stat;
-        let left_by_us =
-            self.archive.catalog.last_stat(&document.name)?.is_some_and(|last| last == stat.identity());
-        Ok(Some(Replacement {
+        let bytes = bytes.filter(|bytes| Digest::of(bytes) == expected)?;
+        Some(Replacement {
             path: document.entry.real(),
             expected,
             new: patch.apply(&bytes),
             mtime: document.change.mtime,
-            left_by_us: left_by_us.then_some(stat),
-        }))
+            left_by_us: left_by_us.then_some(document.entry.stat),
+        })
     }
 }
 

@@ -37,6 +37,8 @@ mod manners;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod power;
+#[cfg(test)]
 mod recall;
 #[cfg(test)]
 mod repair;

@@ -11,6 +11,7 @@
 
 pub(crate) mod origin;
 pub(crate) mod picture;
+pub(crate) mod rounds;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
