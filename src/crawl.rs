@@ -16,7 +16,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use crate::crawl::kind::Known;
 use crate::document::DocumentKind;
 use crate::files::stat::Stat;
-use crate::files::{self, litter};
+use crate::files::{self, inside, litter};
 
 pub mod kind;
 mod walk;
@@ -76,6 +76,14 @@ impl Entry {
             folder,
             target,
         })
+    }
+
+    /// The same document as it is now. Whatever has come into the place of a folder above it since is not followed.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub fn again(&self) -> Result<Self, files::Error> {
+        Ok(Self { stat: inside::stat(&self.real())?, ..self.clone() })
     }
 
     /// A document that is no file: only its bytes can be asked.
@@ -308,9 +316,10 @@ pub fn walk_part(paths: &[PathBuf], part: &Part, options: &Options) -> Result<Fo
     Ok(found.sorted())
 }
 
-/// Reads a document's bytes, at most `max_bytes` of them. Never waits for a pipe.
+/// Reads a document's bytes, at most `max_bytes` of them. Never waits for a pipe. Reads the file that was found, or one
+/// that took its place in its folder: if a symlink stands now where a folder was, nothing.
 pub fn read(entry: &Entry, max_bytes: u64) -> Result<Vec<u8>, Skip> {
-    Ok(files::read(&entry.path, max_bytes)?.0)
+    Ok(inside::read(&entry.real(), max_bytes)?.0)
 }
 
 /// The [`Options`] as the walk asks them.

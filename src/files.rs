@@ -20,6 +20,7 @@ use crate::files::stat::Stat;
 mod attributes;
 pub mod folder;
 mod in_place;
+pub mod inside;
 pub mod litter;
 mod quiet;
 pub mod replace;
@@ -110,7 +111,10 @@ pub fn open(path: &Path) -> Result<(File, Stat), Error> {
 /// # Errors
 /// [`Error::TooLarge`] before anything is read if the file is known to be larger.
 pub fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, Stat), Error> {
-    let (file, stat) = open(path)?;
+    read_all(open(path)?, path, limit)
+}
+
+fn read_all((file, stat): (File, Stat), path: &Path, limit: u64) -> Result<(Vec<u8>, Stat), Error> {
     let too_large = |bytes| Error::TooLarge { path: path.to_owned(), bytes, limit };
     if stat.size > limit {
         return Err(too_large(stat.size));

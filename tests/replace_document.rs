@@ -41,7 +41,7 @@ fn replace(path: &Path, old: &[u8], new: &[u8], options: &Options) -> Result<Rep
 /// A folder with one document, `a.md`, that holds `old`.
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let document = folder.path().join("a.md");
+    let document = folder.path().canonicalize().expect("it is there").join("a.md");
     fs::write(&document, "old").expect("it can be written in");
     (folder, document)
 }
@@ -132,17 +132,28 @@ fn an_acl_is_kept_and_the_folders_default_is_not_taken_on() {
 }
 
 #[test]
-fn a_symlink_stays_and_its_file_is_replaced() {
+fn a_symlink_is_neither_replaced_nor_followed() {
     let (folder, document) = folder();
-    let link = folder.path().join("link.md");
-    symlink("a.md", &link).unwrap();
-    let replaced = replace(&link, b"old", b"new", &hasty()).unwrap();
-    assert_eq!(fs::read_link(&link).unwrap(), Path::new("a.md"));
-    assert_eq!(fs::read(&document).unwrap(), b"new");
-    assert_eq!(replaced.path, document.canonicalize().unwrap());
-    symlink("nowhere", folder.path().join("dangling.md")).unwrap();
-    let refused = replace(&folder.path().join("dangling.md"), b"", b"", &hasty()).unwrap_err();
-    assert!(refused.to_string().starts_with("cannot find"), "{refused}");
+    let root = document.parent().unwrap();
+    fs::create_dir(root.join("sub")).unwrap();
+    fs::write(root.join("sub/b.md"), "old").unwrap();
+    symlink("a.md", root.join("link.md")).unwrap();
+    symlink("nowhere", root.join("dangling.md")).unwrap();
+    symlink("sub", root.join("folder")).unwrap();
+    for (path, says) in [
+        ("link.md", "is not a regular file"),
+        ("dangling.md", "is not a regular file"),
+        ("folder/b.md", "cannot open the folder"),
+    ] {
+        for options in [hasty(), in_place()] {
+            let refused = replace(&root.join(path), b"old", b"new", &options).unwrap_err();
+            assert!(refused.to_string().contains(says), "{refused}");
+        }
+    }
+    assert_eq!(fs::read_link(root.join("link.md")).unwrap(), Path::new("a.md"));
+    assert_eq!(fs::read(&document).unwrap(), b"old");
+    assert_eq!(fs::read(root.join("sub/b.md")).unwrap(), b"old");
+    assert_eq!(names(folder.path()), ["a.md", "dangling.md", "folder", "link.md", "sub"]);
 }
 
 #[test]
@@ -205,15 +216,13 @@ fn an_edit_between_reading_and_replacing_stays() {
 }
 
 #[test]
-fn one_document_by_two_names_is_replaced_once() {
+fn one_document_that_is_asked_for_twice_is_replaced_once() {
     let (folder, document) = folder();
-    let link = folder.path().join("link.md");
-    symlink("a.md", &link).unwrap();
-    let both = vec![replacement(&document, b"old", b"new"), replacement(&link, b"old", b"new")];
+    let both = vec![replacement(&document, b"old", b"new"), replacement(&document, b"old", b"new")];
     let answers = replace_all(both, &hasty());
     assert!(answers[0].is_ok());
     assert!(matches!(answers[1], Err(Refused::Edited { .. })));
-    assert_eq!(names(folder.path()), ["a.md", "link.md"]);
+    assert_eq!(names(folder.path()), ["a.md"]);
 }
 
 #[test]

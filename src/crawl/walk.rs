@@ -1,5 +1,6 @@
 //! Walks folders: names first, then one stat a document, both on all cores.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::mem;
 use std::num::NonZero;
@@ -18,6 +19,8 @@ use crate::files::{self, litter};
 /// A file that is a document by its name.
 struct Candidate {
     path: PathBuf,
+    /// So many of its last names lie below the folder that was named.
+    depth: usize,
     kind: Option<DocumentKind>,
     is_symlink: bool,
 }
@@ -66,6 +69,8 @@ fn bytes(path: &Path) -> &[u8] {
 pub(super) fn folders(roots: &[&Path], rules: Rules, part: &Part, max_bytes: u64, found: &mut Found) {
     let Some((first, others)) = roots.split_first() else { return };
     roots.iter().for_each(|root| part.enter(root));
+    // Once and for all: below them no symlink is entered, even if one takes the place of a folder meanwhile.
+    let real: Real = roots.iter().filter_map(|root| Some((*root, root.canonicalize().ok()?))).collect();
     // A path that ends in a slash leads through a symlink.
     let mut builder = WalkBuilder::new(first.join(""));
     for root in others {
@@ -89,8 +94,11 @@ pub(super) fn folders(roots: &[&Path], rules: Rules, part: &Part, max_bytes: u64
     let Seen { candidates, litter, failed } = &*seen;
     found.litter.append(&mut lock(litter));
     found.skipped.append(&mut lock(failed));
-    stat_all(mem::take(&mut lock(candidates)), max_bytes, found);
+    stat_all(mem::take(&mut lock(candidates)), &real, max_bytes, found);
 }
+
+/// The folders that were named, and what they lead to.
+type Real<'a> = HashMap<&'a Path, PathBuf>;
 
 /// What the walk came across, in the order of its threads.
 #[derive(Default)]
@@ -125,7 +133,8 @@ impl Seen {
             }
         } else if let Some(kind) = rules.kind(below) {
             let is_symlink = entry.file_type().is_some_and(|kind| kind.is_symlink());
-            lock(&self.candidates).push(Candidate { path: path.to_owned(), kind, is_symlink });
+            let (path, depth) = (path.to_owned(), entry.depth());
+            lock(&self.candidates).push(Candidate { path, depth, kind, is_symlink });
         }
         false
     }
@@ -153,7 +162,7 @@ fn failure(error: ignore::Error) -> Option<(PathBuf, Skip)> {
 const SHARE: usize = 4096;
 
 /// Sorts the candidates and asks for the state of each, on all cores.
-fn stat_all(mut candidates: Vec<Candidate>, max_bytes: u64, found: &mut Found) {
+fn stat_all(mut candidates: Vec<Candidate>, real: &Real<'_>, max_bytes: u64, found: &mut Found) {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let order = |a: &Candidate, b: &Candidate| bytes(&a.path).cmp(bytes(&b.path));
     let part = candidates.len().div_ceil(cores).max(SHARE);
@@ -171,7 +180,7 @@ fn stat_all(mut candidates: Vec<Candidate>, max_bytes: u64, found: &mut Found) {
         thread::scope(|scope| {
             let shares = (0..cores).map(|_| candidates.by_ref().take(SHARE).collect::<Vec<_>>());
             let threads: Vec<_> =
-                shares.map(|share| scope.spawn(move || stat_share(share, max_bytes))).collect();
+                shares.map(|share| scope.spawn(move || stat_share(share, real, max_bytes))).collect();
             for thread in threads {
                 let mut share = thread.join().expect("asking for a state does not panic");
                 found.entries.append(&mut share.entries);
@@ -181,13 +190,13 @@ fn stat_all(mut candidates: Vec<Candidate>, max_bytes: u64, found: &mut Found) {
     }
 }
 
-fn stat_share(candidates: Vec<Candidate>, max_bytes: u64) -> Found {
+fn stat_share(candidates: Vec<Candidate>, real: &Real<'_>, max_bytes: u64) -> Found {
     let mut found = Found { entries: Vec::with_capacity(candidates.len()), ..Found::default() };
     // Documents come folder by folder.
     let mut last: Option<(PathBuf, Arc<Path>)> = None;
     for candidate in candidates {
         let path = candidate.path.clone();
-        match entry(candidate, &mut last) {
+        match entry(candidate, real, &mut last) {
             Ok(entry) if entry.stat.is_folder() => {}
             Ok(entry) => found.add(entry, max_bytes),
             Err(error) => found.skipped.push((path, error.into())),
@@ -197,8 +206,12 @@ fn stat_share(candidates: Vec<Candidate>, max_bytes: u64) -> Found {
 }
 
 /// Looks at a candidate; `last` is the folder of the one before it, with its canonical form.
-fn entry(candidate: Candidate, last: &mut Option<(PathBuf, Arc<Path>)>) -> Result<Entry, files::Error> {
-    let Candidate { path, kind, is_symlink } = candidate;
+fn entry(
+    candidate: Candidate,
+    real: &Real<'_>,
+    last: &mut Option<(PathBuf, Arc<Path>)>,
+) -> Result<Entry, files::Error> {
+    let Candidate { path, depth, kind, is_symlink } = candidate;
     if is_symlink {
         return Ok(Entry { kind, named: false, ..Entry::at(&path)? });
     }
@@ -207,7 +220,14 @@ fn entry(candidate: Candidate, last: &mut Option<(PathBuf, Arc<Path>)>) -> Resul
     let folder = match last {
         Some((of, folder)) if of == parent => Arc::clone(folder),
         _ => {
-            let folder: Arc<Path> = Arc::from(files::canonicalize(parent)?);
+            let below = below(&path, depth);
+            let root = &bytes(&path)[..bytes(&path).len() - bytes(below).len()];
+            let root = real.get(Path::new(OsStr::from_bytes(root)));
+            let folder: Arc<Path> = match (root, below.parent()) {
+                (Some(root), Some(below)) if below.as_os_str().is_empty() => Arc::from(root.as_path()),
+                (Some(root), Some(below)) => Arc::from(root.join(below)),
+                _ => Arc::from(files::canonicalize(parent)?),
+            };
             *last = Some((parent.to_owned(), Arc::clone(&folder)));
             folder
         }

@@ -243,8 +243,8 @@ impl Work {
         let found = litter::swept(&self.archive, &roots, &part, &reader.crawl)?;
         let (mut entries, skipped) = (found.entries, found.skipped);
         if let Some(bounds) = &bounds {
-            // Symlinks that lead out.
-            entries.retain(|entry| bounds.find(&entry.real()).is_some());
+            // Symlinks that lead out. What is read and written later is what was found, or nothing.
+            entries.retain(|entry| bounds.hold(&entry.real()));
         }
         let known = self.known(&entries)?;
         if let Task::Look { .. } = task {

@@ -27,8 +27,15 @@ pub struct Folder {
 impl Folder {
     /// Opens a folder.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(Error::io(path, "open the folder"))?;
-        Ok(Self { path: path.to_owned(), file })
+        File::open(path).map(|file| Self::new(path, file)).map_err(Error::io(path, "open the folder"))
+    }
+
+    pub(super) fn new(path: &Path, file: File) -> Self {
+        Self { path: path.to_owned(), file }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Opens the folder that holds `path`.
@@ -49,17 +56,26 @@ impl Folder {
 
     /// Makes the bytes and attributes of `files` durable, which lie in this folder's file system.
     pub fn sync_files(&self, files: &[PathBuf]) -> Result<(), Error> {
-        let whole = files.len() >= MANY
-            && fstatfs(&self.file).is_ok_and(|found| SYNCED_WHOLE.contains(&found.f_type));
-        if whole {
-            return syncfs(&self.file)
-                .map_err(|error| Error::io(&self.path, "sync the file system of")(error.into()));
+        if self.sync_whole(files.len())? {
+            return Ok(());
         }
         for path in files {
             let synced = File::open(path).and_then(|file| file.sync_all());
             synced.map_err(Error::io(path, "sync"))?;
         }
         Ok(())
+    }
+
+    /// Makes the bytes and attributes of so many files durable, which lie in this folder's file system, if that is best
+    /// done for all of it at once; whether it was.
+    pub(super) fn sync_whole(&self, files: usize) -> Result<bool, Error> {
+        let whole =
+            files >= MANY && fstatfs(&self.file).is_ok_and(|found| SYNCED_WHOLE.contains(&found.f_type));
+        if whole {
+            syncfs(&self.file)
+                .map_err(|error| Error::io(&self.path, "sync the file system of")(error.into()))?;
+        }
+        Ok(whole)
     }
 
     /// Names the file system: one `sync_files` serves all folders of the same.

@@ -3,16 +3,16 @@
 //! That cannot be done in one step, so a journal with the old and the new bytes is durable beside the
 //! document first. A crash in between leaves a mixture of the two, which [`undo`] knows by the journal.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
 
 use crate::digest::Digest;
+use crate::files::Error;
 use crate::files::folder::{Folder, parent};
 use crate::files::litter::Stage;
 use crate::files::replace::{Refused, Replaced, Target};
 use crate::files::stat::Stat;
-use crate::files::{self, Error, remove, write_new};
 
 /// The first bytes of a journal, before the length of the old bytes, a digest of both, the old, the new.
 const MAGIC: &[u8; 16] = b"imgkeep journal\n";
@@ -22,26 +22,26 @@ const HEADER: usize = MAGIC.len() + 8 + 32;
 const SECTOR: usize = 512;
 
 pub(super) fn overwrite(target: &Target) -> Result<Replaced, Refused> {
-    let path = target.document.as_path();
-    let folder = Folder::open(parent(path))?;
+    let (path, name) = (target.document.as_path(), target.name());
+    let folder = Folder::open_real(parent(path))?;
     folder.share();
-    target.open()?;
-    let (old, _) = files::read(path, u64::MAX)?;
-    let journal = folder.path().join(Stage::Journal.name(path.file_name().unwrap_or_default()));
-    write_new(&journal, &encode(&old, &target.new))?;
+    target.open(&folder)?;
+    let old = folder.read(name)?;
+    let journal = Stage::Journal.name(name);
+    folder.write_new(&journal, &encode(&old, &target.new))?;
     folder.sync()?;
 
     // The last look: what is written after it and before us is lost, as in any program that writes in place.
-    let file = File::options().read(true).write(true).open(path).map_err(Error::io(path, "open"))?;
+    let file = folder.open_to_write(name)?;
     let stat = Stat::of_file(&file).map_err(Error::io(path, "find"))?;
     if stat != target.planned || Digest::of(&old) != target.expected {
-        remove(&journal)?;
+        folder.remove(&journal)?;
         return Err(Refused::Edited { path: path.to_owned(), kept: None });
     }
     if let Err(error) = fill(&file, &target.new) {
         // The old bytes fitted before. If they do not go back, the journal stays for a sweep.
         fill(&file, &old).map_err(Error::io(path, "write the old bytes back to"))?;
-        remove(&journal)?;
+        folder.remove(&journal)?;
         return Err(Error::io(path, "write")(error).into());
     }
     if let Some(time) = target.mtime.of(&target.planned) {
@@ -50,7 +50,7 @@ pub(super) fn overwrite(target: &Target) -> Result<Replaced, Refused> {
     }
     file.sync_all().map_err(Error::io(path, "sync"))?;
     let stat = Stat::of_file(&file).map_err(Error::io(path, "find"))?;
-    remove(&journal)?;
+    folder.remove(&journal)?;
     folder.sync()?;
     Ok(Replaced { path: path.to_owned(), stat })
 }
@@ -67,12 +67,12 @@ pub(super) enum Undone {
 }
 
 /// Takes a half-done overwrite back.
-pub(super) fn undo(journal: &Path, document: &Path) -> Result<Undone, Error> {
-    let (text, _) = files::read(journal, u64::MAX)?;
+pub(super) fn undo(folder: &Folder, journal: &OsStr, document: &OsStr) -> Result<Undone, Error> {
+    let text = folder.read(journal)?;
     let Some((old, new)) = decode(&text) else { return Ok(Undone::NotNeeded) };
-    let found = match files::read(document, u64::MAX) {
+    let found = match folder.read(document) {
         Err(error) if error.is_not_found() => return Ok(Undone::Edited),
-        found => found?.0,
+        found => found?,
     };
     if found == old || found == new {
         return Ok(Undone::NotNeeded);
@@ -80,8 +80,8 @@ pub(super) fn undo(journal: &Path, document: &Path) -> Result<Undone, Error> {
     if !is_mixture(&found, old, new) {
         return Ok(Undone::Edited);
     }
-    let file = File::options().write(true).open(document).map_err(Error::io(document, "open"))?;
-    fill(&file, old).map_err(Error::io(document, "write the old bytes back to"))?;
+    let file = folder.open_to_write(document)?;
+    fill(&file, old).map_err(Error::io(&folder.path().join(document), "write the old bytes back to"))?;
     Ok(Undone::RolledBack)
 }
 
@@ -124,8 +124,6 @@ fn is_mixture(found: &[u8], old: &[u8], new: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -141,12 +139,13 @@ mod tests {
     fn a_half_done_overwrite_is_taken_back_and_an_edit_is_not() {
         let (old, new) = (vec![b'o'; 3000], vec![b'n'; 4000]);
         let check = |found: Vec<u8>, expected: Undone, then: &[u8]| {
-            let folder = tempfile::tempdir().unwrap();
-            let [document, journal] = ["a.md", "journal"].map(|name| folder.path().join(name));
-            fs::write(&document, &found).unwrap();
-            fs::write(&journal, encode(&old, &new)).unwrap();
-            assert_eq!(undo(&journal, &document).unwrap(), expected);
-            assert_eq!(fs::read(&document).unwrap(), then);
+            let root = tempfile::tempdir().unwrap();
+            let folder = Folder::open(root.path()).unwrap();
+            let [document, journal] = ["a.md", "journal"].map(OsStr::new);
+            folder.write_new(document, &found).unwrap();
+            folder.write_new(journal, &encode(&old, &new)).unwrap();
+            assert_eq!(undo(&folder, journal, document).unwrap(), expected);
+            assert_eq!(folder.read(document).unwrap(), then);
         };
         check(old.clone(), Undone::NotNeeded, &old);
         check(new.clone(), Undone::NotNeeded, &new);

@@ -13,7 +13,7 @@ use crate::files::folder::{Folder, parent};
 use crate::files::in_place::{self, Undone};
 use crate::files::stat::Stat;
 use crate::files::swap::Swap;
-use crate::files::{Error, digest, names, remove};
+use crate::files::{Error, names};
 
 const PREFIX: &str = ".imgkeep-";
 const RANDOM: usize = 16;
@@ -127,7 +127,7 @@ pub fn sweep(
         for path in litter {
             let answer = match &folder {
                 Ok(_) if !mine => Ok(Swept::InUse),
-                Ok(_) => clear(path, remember),
+                Ok(folder) => clear(folder, path, remember),
                 Err(error) => Err(error.again()),
             };
             swept.push((path.clone(), answer));
@@ -141,12 +141,18 @@ pub fn sweep(
     swept
 }
 
-fn clear(path: &Path, remember: &dyn Fn(&Path, Digest) -> Memory) -> Result<Swept, Error> {
-    let Some((stage, label)) = path.file_name().and_then(Stage::parse) else { return Ok(Swept::Kept) };
-    let swept = match (stage, document(path, label)?) {
+fn clear(folder: &Folder, path: &Path, remember: &dyn Fn(&Path, Digest) -> Memory) -> Result<Swept, Error> {
+    let litter = path.file_name().unwrap_or_default();
+    let Some((stage, label)) = Stage::parse(litter) else { return Ok(Swept::Kept) };
+    let document = document(path, label)?;
+    let name = document.as_deref().and_then(Path::file_name);
+    let swept = match (stage, name.zip(document.clone())) {
         (Stage::New, _) => Swept::Removed,
-        (Stage::Swap, Some(document)) => clear_swap(path, document, remember)?,
-        (Stage::Journal, Some(document)) => match in_place::undo(path, &document)? {
+        (Stage::Swap, Some((name, document))) => {
+            let swap = Swap { folder, document: name, aside: litter };
+            clear_swap(&swap, document, remember)?
+        }
+        (Stage::Journal, Some((name, document))) => match in_place::undo(folder, litter, name)? {
             Undone::NotNeeded => Swept::Removed,
             Undone::RolledBack => Swept::RolledBack(document),
             Undone::Edited => Swept::Kept,
@@ -154,26 +160,27 @@ fn clear(path: &Path, remember: &dyn Fn(&Path, Digest) -> Memory) -> Result<Swep
         (Stage::Swap | Stage::Journal, None) => Swept::Kept,
     };
     if matches!(swept, Swept::Removed | Swept::RolledBack(_)) {
-        remove(path)?;
+        folder.remove(litter)?;
     }
     Ok(swept)
 }
 
 fn clear_swap(
-    aside: &Path,
+    swap: &Swap<'_>,
     document: PathBuf,
     remember: &dyn Fn(&Path, Digest) -> Memory,
 ) -> Result<Swept, Error> {
-    let (bytes, stat) = digest(aside)?;
-    let (in_place, ours) = digest(&document)?;
+    let (bytes, stat) = swap.folder.digest(swap.aside)?;
+    let (in_place, ours) = swap.folder.digest(swap.document)?;
     if stat.id() == ours.id() || bytes == in_place || remember(&document, bytes) != Memory::Unknown {
         return Ok(Swept::Removed);
     }
-    if remember(&document, in_place) != Memory::After || !Stat::of_link(&document)?.is_unchanged_since(&ours)
+    if remember(&document, in_place) != Memory::After
+        || !swap.folder.stat(swap.document)?.is_unchanged_since(&ours)
     {
         return Ok(Swept::Kept);
     }
-    let remains = Swap { document: &document, aside }.give_back(&ours, in_place)?;
+    let remains = swap.give_back(&ours, in_place)?;
     Ok(if remains { Swept::Kept } else { Swept::GivenBack(document) })
 }
 

@@ -5,24 +5,25 @@
 //! back if it differs. A batch is synced together, which is what makes it cheap.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Access, access};
 use rustix::process::geteuid;
 
 use crate::digest::Digest;
+use crate::files::folder::{Folder, parent};
 use crate::files::replace::batch::Batch;
 use crate::files::stat::Stat;
-use crate::files::{self, canonicalize, in_place, quiet};
+use crate::files::{self, in_place, quiet};
 
 mod batch;
 
 /// New bytes for one document.
 #[derive(Clone, Debug)]
 pub struct Replacement {
-    /// The document, or a symlink to it, which stays.
+    /// The file itself: no part of the path may be a symlink. What is one by now is not what was found.
     pub path: PathBuf,
     /// Of the bytes that `new` was made from.
     pub expected: Digest,
@@ -193,7 +194,7 @@ pub fn replace_all(replacements: Vec<Replacement>, options: &Options) -> Vec<Res
 /// A document that may be replaced, as it was found.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// The file itself, symlinks followed.
+    /// The file itself.
     pub(super) document: PathBuf,
     pub(super) planned: Stat,
     pub(super) expected: Digest,
@@ -206,12 +207,13 @@ pub(super) struct Target {
 impl Target {
     fn find(replacement: Replacement, options: &Options) -> Result<Self, Refused> {
         let Replacement { path, expected, new, mtime, left_by_us } = replacement;
-        let document = canonicalize(&path)?;
-        let planned = Stat::of_link(&document)?;
+        let folder = Folder::open_real(parent(&path))?;
+        let name = path.file_name().unwrap_or_default();
+        let planned = folder.stat(name)?;
         if !planned.is_file() {
             return Err(files::Error::NotAFile { path }.into());
         }
-        if planned.mode & 0o222 == 0 || access(&document, Access::WRITE_OK).is_err() {
+        if planned.mode & 0o222 == 0 || !folder.is_writable(name) {
             return Err(Refused::ReadOnly { path });
         }
         let splits = planned.nlink > 1;
@@ -223,7 +225,7 @@ impl Target {
             return Err(Refused::ForeignOwner { path, uid: planned.uid });
         }
         let left_by_us = left_by_us == Some(planned);
-        Ok(Self { document, planned, expected, new, mtime, left_by_us, in_place: splits || is_foreign })
+        Ok(Self { document: path, planned, expected, new, mtime, left_by_us, in_place: splits || is_foreign })
     }
 
     /// When other hands changed it.
@@ -231,9 +233,14 @@ impl Target {
         (!self.left_by_us).then(|| self.planned.mtime())
     }
 
-    /// Opens the document and makes sure that it is still what was found and what was planned for.
-    pub(super) fn open(&self) -> Result<std::fs::File, Refused> {
-        let (mut file, stat) = files::open(&self.document)?;
+    /// Its name in its folder.
+    pub(super) fn name(&self) -> &OsStr {
+        self.document.file_name().unwrap_or_default()
+    }
+
+    /// Opens the document, and makes sure that it is still what was found and what was planned for.
+    pub(super) fn open(&self, folder: &Folder) -> Result<std::fs::File, Refused> {
+        let (mut file, stat) = folder.open_file(self.name())?;
         if stat == self.planned && files::digest_of(&mut file, &self.document)? == self.expected {
             Ok(file)
         } else {

@@ -4,18 +4,17 @@
 //! nothing: whatever stood at the document's path at that instant comes out under the other name.
 
 use std::collections::HashSet;
-use std::fs;
+use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::digest::Digest;
+use crate::files::Error;
+use crate::files::folder::Folder;
 use crate::files::quiet::wait_until_closed;
 use crate::files::stat::Stat;
-use crate::files::{Error, digest};
 
 /// More changes in a row than this are no editor; the last of them stays where it was put.
 const TRIES: u32 = 1000;
@@ -38,9 +37,10 @@ pub(super) enum Way {
 /// Two names in one folder.
 #[derive(Debug)]
 pub(super) struct Swap<'a> {
-    pub(super) document: &'a Path,
+    pub(super) folder: &'a Folder,
+    pub(super) document: &'a OsStr,
     /// Where the document's old file is kept until it is known to hold no edit.
-    pub(super) aside: &'a Path,
+    pub(super) aside: &'a OsStr,
 }
 
 impl Swap<'_> {
@@ -49,23 +49,22 @@ impl Swap<'_> {
     ///
     /// # Errors
     /// With the document as it was; `new` or `aside` may be left.
-    pub(super) fn put(&self, new: &Path, planned: &Stat, best: Way) -> Result<Way, Error> {
+    pub(super) fn put(&self, new: &OsStr, planned: &Stat, best: Way) -> Result<Way, Error> {
+        let Self { folder, document, aside } = self;
         if best == Way::Exchange {
-            fs::rename(new, self.aside).map_err(Error::io(new, "rename"))?;
-            match self.exchange() {
+            folder.rename(new, aside, "rename")?;
+            match folder.exchange(aside, document) {
                 Ok(()) => return Ok(Way::Exchange),
-                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                    fs::rename(self.aside, new).map_err(Error::io(self.aside, "rename"))?;
-                }
-                Err(error) => return Err(Error::io(self.document, "replace")(error.into())),
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => folder.rename(aside, new, "rename")?,
+                Err(error) => return Err(self.failed("replace", error)),
             }
         }
-        let linked = best != Way::Rename && fs::hard_link(self.document, self.aside).is_ok();
-        if !Stat::of_link(self.document)?.is_unchanged_since(planned) {
+        let linked = best != Way::Rename && folder.link(document, aside).is_ok();
+        if !folder.stat(document)?.is_unchanged_since(planned) {
             let changed = io::Error::new(io::ErrorKind::ResourceBusy, "it changed at the last moment");
-            return Err(Error::io(self.document, "replace")(changed));
+            return Err(Error::io(&folder.path().join(document), "replace")(changed));
         }
-        fs::rename(new, self.document).map_err(Error::io(self.document, "replace"))?;
+        folder.rename(new, document, "replace")?;
         Ok(if linked { Way::Link } else { Way::Rename })
     }
 
@@ -74,23 +73,31 @@ impl Swap<'_> {
     ///
     /// Returns whether an edit remains aside, where its owner must be told of it.
     pub(super) fn give_back(&self, ours: &Stat, bytes: Digest) -> Result<bool, Error> {
+        let Self { folder, document, aside } = self;
+        let start = Instant::now();
         let mut in_place = *ours;
         for _ in 0..TRIES {
-            let newest = Stat::of_link(self.aside)?;
-            match self.exchange() {
+            let newest = folder.stat(aside)?;
+            match folder.exchange(aside, document) {
                 Ok(()) => {}
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.rename_back(ours, bytes),
-                Err(error) => return Err(Error::io(self.document, "give an edit back to")(error.into())),
+                // Some editors take a document away before they put the next one there.
+                Err(Errno::NOENT) if start.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+                Err(Errno::NOENT) => return Ok(true),
+                Err(error) => return Err(self.failed("give an edit back to", error)),
             }
-            if Stat::of_link(self.aside)?.is_unchanged_since(&in_place) {
+            if folder.stat(aside)?.is_unchanged_since(&in_place) {
                 if in_place.id() != ours.id() {
                     return Ok(true);
                 }
                 // Whoever opened our file while it was the document may still write in it.
                 let open = wait_until_closed(&HashSet::from([ours.id()]), PATIENCE);
-                if digest(self.aside)?.0 == bytes {
+                if folder.digest(aside)?.0 == bytes {
                     if open.is_empty() {
-                        fs::remove_file(self.aside).map_err(Error::io(self.aside, "remove"))?;
+                        folder.remove(aside)?;
                     }
                     return Ok(!open.is_empty());
                 }
@@ -101,75 +108,105 @@ impl Swap<'_> {
     }
 
     fn rename_back(&self, ours: &Stat, bytes: Digest) -> Result<bool, Error> {
-        let (found, stat) = digest(self.document)?;
+        let (found, stat) = self.folder.digest(self.document)?;
         let is_ours = stat.is_unchanged_since(ours) && found == bytes;
         if is_ours {
-            fs::rename(self.aside, self.document)
-                .map_err(Error::io(self.document, "give an edit back to"))?;
+            self.folder.rename(self.aside, self.document, "give an edit back to")?;
         }
         Ok(!is_ours)
     }
 
-    fn exchange(&self) -> Result<(), Errno> {
-        renameat_with(CWD, self.aside, CWD, self.document, RenameFlags::EXCHANGE)
+    fn failed(&self, doing: &'static str, error: Errno) -> Error {
+        Error::io(&self.folder.path().join(self.document), doing)(error.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    const NAMES: [&str; 3] = ["a.md", "aside", "new"];
+
+    /// A folder where the document and the new file hold these.
+    fn scene(document: &str, new: &str) -> (tempfile::TempDir, Folder) {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a.md"), document).unwrap();
+        fs::write(root.path().join("new"), new).unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        (root, folder)
+    }
+
+    fn text(root: &tempfile::TempDir, name: &OsStr) -> Option<String> {
+        fs::read_to_string(root.path().join(name)).ok()
+    }
 
     #[test]
     fn every_way_replaces_and_the_first_two_keep_the_old() {
         for way in [Way::Exchange, Way::Link, Way::Rename] {
-            let folder = tempfile::tempdir().unwrap();
-            let [document, aside, new] = ["a.md", "aside", "new"].map(|name| folder.path().join(name));
-            fs::write(&document, "old").unwrap();
-            fs::write(&new, "new").unwrap();
-            let swap = Swap { document: &document, aside: &aside };
-            let planned = Stat::of(&document).unwrap();
-            assert_eq!(swap.put(&new, &planned, way).unwrap(), way);
-            assert_eq!(fs::read(&document).unwrap(), b"new");
-            assert_eq!(fs::read(&aside).ok(), (way != Way::Rename).then(|| b"old".to_vec()));
-            assert!(!new.exists());
+            let (root, folder) = scene("old", "new");
+            let [document, aside, new] = NAMES.map(OsStr::new);
+            let swap = Swap { folder: &folder, document, aside };
+            let planned = folder.stat(document).unwrap();
+            assert_eq!(swap.put(new, &planned, way).unwrap(), way);
+            assert_eq!(text(&root, document).unwrap(), "new");
+            assert_eq!(text(&root, aside), (way != Way::Rename).then(|| "old".to_owned()));
+            assert_eq!(text(&root, new), None);
         }
     }
 
     #[test]
     fn without_an_exchange_a_changed_document_is_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let [document, aside, new] = ["a.md", "aside", "new"].map(|name| folder.path().join(name));
-        fs::write(&document, "old").unwrap();
-        fs::write(&new, "new").unwrap();
-        let planned = Stat::of(&document).unwrap();
-        fs::write(&document, "edited").unwrap();
-        let swap = Swap { document: &document, aside: &aside };
+        let (root, folder) = scene("old", "new");
+        let [document, aside, new] = NAMES.map(OsStr::new);
+        let planned = folder.stat(document).unwrap();
+        fs::write(root.path().join(document), "edited").unwrap();
+        let swap = Swap { folder: &folder, document, aside };
         for way in [Way::Link, Way::Rename] {
-            assert!(swap.put(&new, &planned, way).is_err());
-            assert_eq!(fs::read(&document).unwrap(), b"edited");
+            assert!(swap.put(new, &planned, way).is_err());
+            assert_eq!(text(&root, document).unwrap(), "edited");
         }
     }
 
-    /// `aside` holds an edit, `document` what `then` left there after we had put "new" in it.
-    fn check(then: Option<&str>, expected: (&str, Option<&str>)) {
-        let folder = tempfile::tempdir().unwrap();
-        let [document, aside] = ["a.md", "aside"].map(|name| folder.path().join(name));
-        fs::write(&aside, "first edit").unwrap();
-        fs::write(&document, "new").unwrap();
-        let ours = Stat::of(&document).unwrap();
-        if let Some(text) = then {
-            fs::remove_file(&document).unwrap();
-            fs::write(&document, text).unwrap();
-        }
-        let kept = Swap { document: &document, aside: &aside }.give_back(&ours, Digest::of(b"new")).unwrap();
-        assert_eq!(fs::read_to_string(&document).unwrap(), expected.0);
-        assert_eq!(fs::read_to_string(&aside).ok().as_deref(), expected.1);
+    /// `aside` holds an edit; what `then` does comes after we had put "new" in the document.
+    fn check(then: impl FnOnce(&std::path::Path) + Send + 'static, expected: (Option<&str>, Option<&str>)) {
+        let (root, folder) = scene("new", "");
+        let [document, aside, _] = NAMES.map(OsStr::new);
+        fs::write(root.path().join(aside), "first edit").unwrap();
+        let ours = folder.stat(document).unwrap();
+        then(&root.path().join(document));
+        let swap = Swap { folder: &folder, document, aside };
+        let kept = swap.give_back(&ours, Digest::of(b"new")).unwrap();
+        assert_eq!(text(&root, document).as_deref(), expected.0);
+        assert_eq!(text(&root, aside).as_deref(), expected.1);
         assert_eq!(kept, expected.1.is_some());
     }
 
     #[test]
     fn an_edit_is_given_back_and_a_second_one_wins() {
-        check(None, ("first edit", None));
-        check(Some("second edit"), ("second edit", Some("first edit")));
+        check(|_| {}, (Some("first edit"), None));
+        let save = |path: &std::path::Path| {
+            fs::remove_file(path).unwrap();
+            fs::write(path, "second edit").unwrap();
+        };
+        check(save, (Some("second edit"), Some("first edit")));
+    }
+
+    #[test]
+    fn a_document_that_is_away_for_a_moment_is_waited_for() {
+        check(|path| fs::remove_file(path).unwrap(), (None, Some("first edit")));
+        let slowly = |path: &std::path::Path| {
+            let path = path.to_owned();
+            let backup = path.with_extension("md~");
+            fs::rename(&path, &backup).unwrap();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(100));
+                // All of it at once: what is written in the document while it is aside is another story.
+                fs::write(path.with_extension("new"), "second edit").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            });
+        };
+        check(slowly, (Some("second edit"), Some("first edit")));
     }
 }

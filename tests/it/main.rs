@@ -31,6 +31,8 @@ mod gc;
 #[cfg(test)]
 mod hand_over;
 #[cfg(test)]
+mod hands;
+#[cfg(test)]
 mod ladder;
 #[cfg(test)]
 mod manners;

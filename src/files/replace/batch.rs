@@ -1,9 +1,11 @@
 //! Documents that are synced together and then swapped one by one.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::files::folder::{Folder, parent};
@@ -11,7 +13,7 @@ use crate::files::litter::Stage;
 use crate::files::replace::{Refused, Replaced, Target};
 use crate::files::stat::Stat;
 use crate::files::swap::{Swap, Way};
-use crate::files::{Error, attributes, create_private, digest, quiet, remove};
+use crate::files::{Error, attributes, quiet};
 
 /// Each folder is held open until the batch is done; a process may have 1,024 files open by default.
 const MOST_FOLDERS: usize = 256;
@@ -21,18 +23,19 @@ type Answers = [Option<Result<Replaced, Refused>>];
 
 #[derive(Default)]
 pub(super) struct Batch {
-    folders: BTreeMap<PathBuf, Folder>,
+    folders: BTreeMap<PathBuf, Arc<Folder>>,
     jobs: Vec<Job>,
 }
 
 /// A document whose new bytes lie beside it.
 struct Job {
     index: usize,
-    document: PathBuf,
+    folder: Arc<Folder>,
+    document: OsString,
     planned: Stat,
     expected: Digest,
-    new: PathBuf,
-    aside: PathBuf,
+    new: OsString,
+    aside: OsString,
     /// What `new` holds, and its state.
     digest: Digest,
     written: Stat,
@@ -45,27 +48,29 @@ impl Batch {
 
     /// Writes the new bytes beside the document, with its attributes. Not durable yet.
     pub(super) fn stage(&mut self, index: usize, target: &Target) -> Result<(), Refused> {
-        let folder = parent(&target.document);
-        if !self.folders.contains_key(folder) {
-            let opened = Folder::open(folder)?;
-            opened.share();
-            self.folders.insert(folder.to_owned(), opened);
-        }
-        let old = target.open()?;
-        let name = target.document.file_name().unwrap_or_default();
-        let new = folder.join(Stage::New.name(name));
-        let mut file = create_private(&new)?;
-        let written = write(&mut file, &new, target, &old);
-        let written = written.inspect_err(|_| {
-            // The first error is the one to tell; the file is litter that a sweep knows by its name.
-            let _ = fs::remove_file(&new);
-        })?;
+        let path = parent(&target.document);
+        let folder = match self.folders.get(path) {
+            Some(folder) => Arc::clone(folder),
+            None => {
+                let folder = Arc::new(Folder::open_real(path)?);
+                folder.share();
+                self.folders.insert(path.to_owned(), Arc::clone(&folder));
+                folder
+            }
+        };
+        let old = target.open(&folder)?;
+        let document = target.name().to_owned();
+        let new = Stage::New.name(&document);
+        let mut file = folder.create_private(&new)?;
+        let written = write(&mut file, &folder.path().join(&new), target, &old);
+        let written = written.inspect_err(|_| folder.discard(&new))?;
         self.jobs.push(Job {
             index,
-            document: target.document.clone(),
+            aside: Stage::Swap.name(&document),
+            folder,
+            document,
             planned: target.planned,
             expected: target.expected,
-            aside: folder.join(Stage::Swap.name(name)),
             new,
             digest: Digest::of(&target.new),
             written,
@@ -78,7 +83,7 @@ impl Batch {
         let mut refuse = |index: usize, refused| answers[index] = Some(Err(refused));
         for (error, jobs) in self.sync_staged() {
             for job in jobs {
-                let _ = fs::remove_file(&job.new);
+                job.folder.discard(&job.new);
                 refuse(job.index, error.again().into());
             }
         }
@@ -103,8 +108,8 @@ impl Batch {
         let synced: BTreeMap<_, _> =
             self.folders.iter().map(|(path, folder)| (path.as_path(), folder.sync())).collect();
         for job in done {
-            let answer = match &synced[parent(&job.document)] {
-                Ok(()) => Ok(Replaced { stat: job.state(), path: job.document }),
+            let answer = match &synced[job.folder.path()] {
+                Ok(()) => Ok(Replaced { stat: job.state(), path: job.path() }),
                 Err(error) => Err(error.again().into()),
             };
             answers[job.index] = Some(answer);
@@ -119,14 +124,21 @@ impl Batch {
         }
         let mut failed = Vec::new();
         for jobs in systems.into_values() {
-            let files: Vec<_> = jobs.iter().map(|job| job.new.clone()).collect();
-            match self.folders[parent(&files[0])].sync_files(&files) {
+            match sync(&jobs) {
                 Ok(()) => self.jobs.extend(jobs),
                 Err(error) => failed.push((error, jobs)),
             }
         }
         failed
     }
+}
+
+/// Of one file system.
+fn sync(jobs: &[Job]) -> Result<(), Error> {
+    if jobs[0].folder.sync_whole(jobs.len())? {
+        return Ok(());
+    }
+    jobs.iter().try_for_each(|job| job.folder.sync_file(&job.new))
 }
 
 fn write(file: &mut File, path: &Path, target: &Target, old: &File) -> Result<Stat, Refused> {
@@ -141,27 +153,31 @@ fn write(file: &mut File, path: &Path, target: &Target, old: &File) -> Result<St
 
 impl Job {
     fn names(&self) -> Swap<'_> {
-        Swap { document: &self.document, aside: &self.aside }
+        Swap { folder: &self.folder, document: &self.document, aside: &self.aside }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(&self.document)
     }
 
     /// Exchanges the two files, unless the document was touched since it was found.
     fn swap(&self) -> Result<Way, Refused> {
-        let put = match Stat::of_link(&self.document) {
+        let put = match self.folder.stat(&self.document) {
             Ok(stat) if stat == self.planned => self.names().put(&self.new, &self.planned, Way::Exchange),
             Ok(_) => {
-                let _ = fs::remove_file(&self.new);
-                return Err(Refused::Edited { path: self.document.clone(), kept: None });
+                self.folder.discard(&self.new);
+                return Err(Refused::Edited { path: self.path(), kept: None });
             }
             Err(error) => Err(error),
         };
         let way = put.inspect_err(|_| {
-            let _ = fs::remove_file(&self.new);
-            let _ = fs::remove_file(&self.aside);
+            self.folder.discard(&self.new);
+            self.folder.discard(&self.aside);
         })?;
         // A first look, so that an edit is away from its place no longer than it must be.
-        if way != Way::Rename && !Stat::of_link(&self.aside)?.is_unchanged_since(&self.planned) {
+        if way != Way::Rename && !self.folder.stat(&self.aside)?.is_unchanged_since(&self.planned) {
             let kept = self.give_back()?;
-            return Err(Refused::Edited { path: self.document.clone(), kept });
+            return Err(Refused::Edited { path: self.path(), kept });
         }
         Ok(way)
     }
@@ -173,24 +189,24 @@ impl Job {
         }
         if busy.contains(&self.planned.id()) {
             let kept = self.give_back()?;
-            return Err(Refused::Busy { path: self.document.clone(), kept });
+            return Err(Refused::Busy { path: self.path(), kept });
         }
-        let (found, stat) = digest(&self.aside)?;
+        let (found, stat) = self.folder.digest(&self.aside)?;
         if found != self.expected || !stat.is_unchanged_since(&self.planned) {
             let kept = self.give_back()?;
-            return Err(Refused::Edited { path: self.document.clone(), kept });
+            return Err(Refused::Edited { path: self.path(), kept });
         }
-        Ok(remove(&self.aside)?)
+        Ok(self.folder.remove(&self.aside)?)
     }
 
     fn give_back(&self) -> Result<Option<PathBuf>, Error> {
         let remains = self.names().give_back(&self.written, self.digest)?;
-        Ok(remains.then(|| self.aside.clone()))
+        Ok(remains.then(|| self.folder.path().join(&self.aside)))
     }
 
     /// As we left it: what an editor did since is the next run's to find.
     fn state(&self) -> Stat {
-        match Stat::of_link(&self.document) {
+        match self.folder.stat(&self.document) {
             Ok(stat) if stat.is_unchanged_since(&self.written) => stat,
             _ => self.written,
         }
@@ -199,6 +215,8 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::files;
     use crate::files::replace::{Mtime, Options, Replacement};
@@ -206,7 +224,7 @@ mod tests {
     /// `edit` comes after the last look and before the swap.
     fn check(edit: impl Fn(&Path)) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.md");
+        let path = folder.path().canonicalize().unwrap().join("a.md");
         fs::write(&path, "old").unwrap();
         let (expected, new) = (Digest::of(b"old"), b"new".to_vec());
         let replacement =

@@ -28,7 +28,7 @@ impl Folders {
     /// any more.
     pub(super) fn entry(&self, path: &Path) -> Option<Entry> {
         let named = self.named(path);
-        Entry::at(named.as_deref().unwrap_or(path)).ok()
+        Entry::at(named.as_deref().unwrap_or(path)).ok().filter(|entry| entry.real() == path)
     }
 
     /// Whether documents of the run lie beside the one at `path`.

@@ -54,7 +54,7 @@ fn behind(shared: &Shared, before: &Before, asked: &Asked) -> Result<Vec<Entry>>
     for entry in before.entries.iter().filter(|_| !old.is_empty()) {
         if uses(shared, entry, &before.known)?.kept.iter().any(|(blob, _)| old.contains(&blob.digest)) {
             // This run may have rewritten it since it was found.
-            behind.extend(Entry::at(&entry.path));
+            behind.extend(entry.again());
         }
     }
     Ok(behind)

@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::blob::BlobName;
 use crate::catalog::OriginKey;
-use crate::crawl::Entry;
 use crate::ladder::Hints;
 use crate::media::MediaType;
 use crate::ops::archive::asking;
@@ -308,12 +307,9 @@ impl Loop {
                 continue;
             }
             let shared = Arc::clone(&self.shared);
-            let read = tokio::task::spawn_blocking(move || {
-                let path = entry.path.clone();
-                match Entry::at(&path) {
-                    Ok(again) => read(&shared.reader, &shared.archive, &again, plans),
-                    Err(error) => Reading::Skipped(path, error.into()),
-                }
+            let read = tokio::task::spawn_blocking(move || match entry.again() {
+                Ok(again) => read(&shared.reader, &shared.archive, &again, plans),
+                Err(error) => Reading::Skipped(entry.path, error.into()),
             });
             self.report.not_found(&counts, kept);
             match read.await.context("the reading thread stopped")? {

@@ -16,7 +16,13 @@ impl Bounds {
     /// What is at `path`, symlinks followed, if it is there and lies in one of the folders.
     #[must_use]
     pub fn find(&self, path: &Path) -> Option<PathBuf> {
-        path.canonicalize().ok().filter(|found| self.0.iter().any(|folder| found.starts_with(folder)))
+        path.canonicalize().ok().filter(|found| self.hold(found))
+    }
+
+    /// Whether a path without symlinks lies in one of the folders.
+    #[must_use]
+    pub fn hold(&self, real: &Path) -> bool {
+        self.0.iter().any(|folder| real.starts_with(folder))
     }
 }
 
