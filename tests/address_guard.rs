@@ -1,7 +1,8 @@
 //! The address guard against the vectors: what must not be asked is not connected to, and all else is.
 //!
 //! Every name is led to a loopback canary by `connect_to`, so that nothing here touches the network and each
-//! connection that the guard lets through is counted. Rows of `../shared/vectors/ssrf.json` only.
+//! connection that the guard lets through is counted. Rows of `../shared/vectors/ssrf.json` where that is, and of
+//! `tests/it/addresses/rows.txt`.
 
 #![cfg(test)]
 
@@ -120,6 +121,18 @@ fn read_head(stream: &mut TcpStream) -> bool {
     true
 }
 
+/// Our own rows: whether one is allowed, its URL, and the answers of DNS for its host.
+fn our_rows() -> impl Iterator<Item = (bool, &'static str, Vec<IpAddr>)> {
+    let lines = include_str!("it/addresses/rows.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| {
+        let columns: Vec<_> = line.split('\t').collect();
+        // What the operator gives addresses to need not be a public name.
+        let is_name = columns[3].starts_with("name: ");
+        let answers = columns[2].split(' ').filter(|text| *text != "-" && !is_name);
+        (columns[0] == "allow", columns[1], answers.map(|text| text.parse().unwrap()).collect())
+    })
+}
+
 async fn get(fetcher: &Fetcher, url: &str) -> Result<usize, Reason> {
     let url = Url::parse(url).map_err(|_| Reason::BlockedUrl)?;
     let answer = fetcher.get(&url, &Headers::default()).await;
@@ -181,6 +194,26 @@ fn answers(row: &Row) -> Vec<(HashMap<String, Vec<IpAddr>>, bool)> {
         resolve.entry(host.trim_end_matches('.').to_owned()).or_default();
     }
     vec![(resolve, row.is_allowed())]
+}
+
+#[tokio::test]
+async fn rows_of_our_own() {
+    let canary = Canary::new();
+    let mut resolve = HashMap::new();
+    for (_, url, answers) in our_rows().filter(|(_, _, answers)| !answers.is_empty()) {
+        let url = Url::parse(url).unwrap();
+        resolve.insert(url.domain().unwrap().trim_end_matches('.').to_owned(), answers);
+    }
+    let fetcher = Fetcher::new(Options { resolve, ..canary.options() }).unwrap();
+    let mut count = 0;
+    // Where an image is behind a proxy, it is the proxy that is asked: whether it may be told is for others to say.
+    for (is_allowed, url, _) in our_rows().filter(|(_, url, _)| !url.contains("wrapped.png")) {
+        let got = get(&fetcher, url).await;
+        assert_eq!(canary.take_hits() > 0, is_allowed, "{url} {got:?}");
+        assert!(is_allowed || got.is_err_and(is_refusal), "{url} {got:?}");
+        count += 1;
+    }
+    assert!(count > 400, "{count}");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Whole-program tests against an origin on loopback; no test touches the network.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod archive;
@@ -62,3 +64,5 @@ mod support;
 mod support_itself;
 #[cfg(test)]
 mod update;
+#[cfg(test)]
+mod web_face;

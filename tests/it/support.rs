@@ -200,6 +200,11 @@ impl Test {
 }
 
 impl Outcome {
+    /// What a command comes to that a test changed.
+    pub(crate) fn of_command(mut command: Command) -> Self {
+        Self::of(command.stdin(Stdio::piped()), b"")
+    }
+
     fn of(command: &mut Command, input: &[u8]) -> Self {
         let mut child = command.spawn().expect("the program was built");
         let mut stdin = child.stdin.take().expect("it is piped");

@@ -31,7 +31,7 @@ type Unwrapper = Arc<dyn Fn(&Request) -> Option<String> + Send + Sync>;
 
 /// The server; it stops listening when dropped.
 pub(crate) struct Origin {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     world: Arc<World>,
 }
 
@@ -69,20 +69,28 @@ struct Load {
 impl Origin {
     /// Listens on a free port of 127.0.0.1, with a certificate authority of its own.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        Self::listen(&[(Ipv4Addr::LOCALHOST, 0).into()])
+    }
+
+    /// Listens at these.
+    pub(crate) fn listen(addresses: &[SocketAddr]) -> Self {
         let world = Arc::new(World {
             state: Mutex::default(),
             authority: Authority::new(),
             stopping: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&world);
-        thread::spawn(move || connection::accept(&listener, &accepting));
-        Self { address, world }
+        let listen = |address: &SocketAddr| {
+            let listener = TcpListener::bind(address).expect("a free port");
+            let address = listener.local_addr().expect("it is bound");
+            let accepting = Arc::clone(&world);
+            thread::spawn(move || connection::accept(&listener, &accepting));
+            address
+        };
+        Self { addresses: addresses.iter().map(listen).collect(), world }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
     }
 
     /// The authority that signed every certificate shown, save those of [`Certificate::UnknownAuthority`].
@@ -198,8 +206,10 @@ impl Origin {
 impl Drop for Origin {
     fn drop(&mut self) {
         self.world.stopping.store(true, Ordering::Relaxed);
-        // wakes the thread that waits in `accept`
-        drop(TcpStream::connect(self.address));
+        // wakes the threads that wait in `accept`
+        for address in &self.addresses {
+            drop(TcpStream::connect(address));
+        }
     }
 }
 

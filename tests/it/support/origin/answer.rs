@@ -77,6 +77,11 @@ impl Answer {
         Self::status(302).header("Location", location)
     }
 
+    /// This status, and where to go from there.
+    pub(crate) fn redirect_by(status: u16, location: &str) -> Self {
+        Self::status(status).header("Location", location)
+    }
+
     /// These bytes and nothing else, then the end of the connection: a head that no server would send,
     /// or noise.
     pub(crate) fn verbatim(bytes: impl Into<Vec<u8>>) -> Self {
