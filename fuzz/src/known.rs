@@ -68,6 +68,7 @@ pub fn holds(bytes: &[u8]) {
     match encoding % 4 {
         1 => is_found(&page, kind, units(u16::to_le_bytes), 0xfeff),
         2 => is_found(&page, kind, units(u16::to_be_bytes), 0xfeff),
+        3 => is_found(&page, kind, plain, 0xfeff),
         _ => {}
     }
 }

@@ -41,17 +41,18 @@ pub(super) fn xml(dice: &mut Dice<'_>, text: &str) -> String {
     out
 }
 
-/// In `url()` or in a string of CSS.
+/// In `url()` or in a string of CSS. White space behind hexadecimal digits is part of the escape.
 pub(super) fn css(dice: &mut Dice<'_>, text: &str, quote: Option<char>) -> String {
     let mut out = String::new();
-    for char in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
         let ends_it = match quote {
             Some(quote) => char == quote || char == '\\',
             None => matches!(char, '"' | '\'' | '(' | ')' | '\\' | ' '),
         };
         out.push_str(&match dice.below(16) {
             15 => format!("\\{:x} ", u32::from(char)),
-            14 => format!("\\{:06x}", u32::from(char)),
+            14 if chars.peek().is_some() => format!("\\{:06x}", u32::from(char)),
             13 if !char.is_ascii_hexdigit() => format!("\\{char}"),
             _ if ends_it => format!("\\{char}"),
             _ => char.to_string(),
