@@ -4,34 +4,44 @@
 //! stay in the corpus under a name that says what was wrong.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 #[path = "../fuzz/src/lib.rs"]
 pub mod properties;
 
-fn files(folder: &str, target: &str) -> Vec<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz")).join(folder).join(target);
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("the folder can be read").path()).collect();
-    files.sort();
-    files
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
+
+/// What was kept of one target, a line of base64 each, and what it began with, by name.
+fn inputs(target: &str) -> Vec<(String, Vec<u8>)> {
+    let kept = Path::new(FOLDER).join("corpus").join(format!("{target}.base64"));
+    let kept = fs::read_to_string(&kept).expect("the kept inputs can be read");
+    let kept = kept.lines().enumerate().map(|(number, line)| {
+        (
+            format!("line {} of the corpus", number + 1),
+            BASE64_STANDARD.decode(line).expect("a line of base64"),
+        )
+    });
+    let seeds = fs::read_dir(Path::new(FOLDER).join("seeds").join(target)).expect("the seeds can be listed");
+    let seeds = seeds.map(|entry| {
+        let path = entry.expect("the seeds can be listed").path();
+        (path.display().to_string(), fs::read(&path).expect("a seed can be read"))
+    });
+    let mut inputs: Vec<_> = seeds.chain(kept).collect();
+    inputs.sort();
+    inputs
 }
 
-/// Replays what is kept of one target.
+/// Replays all of one target and returns how many there were.
 fn replay(target: &str) -> usize {
-    let mut replayed = 0;
-    let mut broken = Vec::new();
-    for path in files("seeds", target).into_iter().chain(files("corpus", target)) {
-        let bytes = fs::read(&path).expect("an input can be read");
-        if catch_unwind(AssertUnwindSafe(|| properties::run(target, &bytes))).is_err() {
-            broken.push(path);
-        }
-        replayed += 1;
-    }
-    assert!(broken.is_empty(), "{broken:#?}");
-    assert!(replayed > 0, "there is nothing of {target}");
-    replayed
+    let inputs = inputs(target);
+    let is_broken = |bytes: &[u8]| catch_unwind(|| properties::run(target, bytes)).is_err();
+    let broken: Vec<_> = inputs.iter().filter(|(_, bytes)| is_broken(bytes)).map(|(name, _)| name).collect();
+    assert!(broken.is_empty(), "{target}: {broken:#?}");
+    inputs.len()
 }
 
 #[test]

@@ -8,7 +8,8 @@ pub mod properties;
 
 /// So many, or as many as the environment says.
 fn rounds(small: u32) -> u32 {
-    std::env::var("IMGKEEP_ROUNDS").map_or(small, |number| number.parse().expect("IMGKEEP_ROUNDS is a number"))
+    std::env::var("IMGKEEP_ROUNDS")
+        .map_or(small, |number| number.parse().expect("IMGKEEP_ROUNDS is a number"))
 }
 
 proptest! {

@@ -10,12 +10,14 @@ use super::Property;
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// What any input may take.
-const MEMORY: usize = 64 << 20;
-/// What each byte of it may take besides.
-const MEMORY_PER_BYTE: usize = 10;
 /// For what is small, as all that is fuzzed is: the promise for a megabyte.
 const TIME: Duration = Duration::from_secs(1);
+
+/// What reading an input of `length` bytes may take, in bytes.
+#[must_use]
+pub fn memory(length: usize) -> usize {
+    (64 << 20) + 10 * length
+}
 
 /// Holds `bytes` to `property` and measures it.
 ///
@@ -27,21 +29,27 @@ pub fn within_bounds(bytes: &[u8], property: Property) {
     ALLOCATED.reset_peak_usage();
     property(bytes);
     let peak = ALLOCATED.peak_usage().saturating_sub(before);
-    let most = MEMORY + MEMORY_PER_BYTE * bytes.len();
-    assert!(peak <= most, "{peak} bytes of memory for an input of {}", bytes.len());
+    assert!(peak <= memory(bytes.len()), "{peak} bytes of memory for an input of {}", bytes.len());
     if started.elapsed() > TIME {
-        let spent = on_a_core(|| property(bytes));
+        let (spent, _) = measure(|| property(bytes));
         assert!(spent <= TIME, "{spent:?} for an input of {} bytes", bytes.len());
     }
 }
 
-/// The time that this thread was on a core, so that others on the machine do not count.
-fn on_a_core(work: impl FnOnce()) -> Duration {
+/// The time that this thread was on a core, so that others on the machine do not count; and how many more bytes
+/// the process had at the most.
+///
+/// # Panics
+/// Where the system does not tell.
+pub fn measure(work: impl FnOnce()) -> (Duration, usize) {
     let clock = || {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells");
         Duration::from_nanos(text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0))
     };
     let started = clock();
+    let before = ALLOCATED.current_usage();
+    ALLOCATED.reset_peak_usage();
     work();
-    clock() - started
+    let peak = ALLOCATED.peak_usage();
+    (clock() - started, peak.saturating_sub(before))
 }
