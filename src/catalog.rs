@@ -28,7 +28,7 @@ use crate::origin::OriginUrl;
 
 pub mod chores;
 mod copies;
-mod edits;
+pub mod edits;
 pub mod gallery;
 pub mod garbage;
 pub mod journal;

@@ -39,15 +39,15 @@ pub mod listener;
 mod memory;
 pub mod metrics;
 mod outbox;
-mod precondition;
+pub mod precondition;
 mod progress;
-mod range;
-mod route;
+pub mod range;
+pub mod route;
 pub(crate) use route::not_kept;
 mod stream;
 pub mod tls;
 mod wire;
-mod wrapper;
+pub mod wrapper;
 
 /// Bytes of small blobs that are held unless told otherwise.
 const MEMORY: u64 = 24 << 20;

@@ -261,6 +261,9 @@ fn other_encodings() {
 #[test]
 fn front_matter_and_body() {
     check("\u{feff}\n---\ncover: /1.png\n---\n![a](/2.png)\n", &["/1.png", "/2.png"]);
+    check("\u{feff}[a]: /1.png\n\n![a]\n", &["/1.png"]);
+    check("\u{feff}```\n![a](/x.png)\n```\n![a](/1.png)\n", &["/1.png"]);
+    check("\u{feff}    ![a](/x.png)\n", &[]);
     check("+++\nimages = ['/1.png']\n+++\n![a](/2.png)\n", &["/1.png", "/2.png"]);
     check("{\"image\": \"/1.png\"}\n\n![a](/2.png)\n", &["/1.png", "/2.png"]);
     check("---\ncover: /1.png\n\n![a](/2.png)\n", &["/2.png"]);

@@ -11,26 +11,27 @@ use flate2::write::DeflateEncoder;
 
 /// One kept link of a document and what stood there before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub struct Row {
     /// Offset of the link in the document that holds the kept links.
-    pub(super) start: usize,
+    pub start: usize,
     /// Length of the link's text.
-    pub(super) len: usize,
+    pub len: usize,
     /// `blobs.id` of what it points at.
-    pub(super) blob: i64,
+    pub blob: i64,
     /// `runs.id` of the run that wrote it.
-    pub(super) run: i64,
+    pub run: i64,
     /// The bytes that stood there.
-    pub(super) original: Vec<u8>,
+    pub original: Vec<u8>,
 }
 
 /// The bytes are not what [`pack`] wrote.
 #[derive(Debug, thiserror::Error)]
 #[error("a record of what a document said before is damaged")]
-pub(super) struct Damaged;
+pub struct Damaged;
 
 /// `rows` must be sorted by `start` and disjoint.
-pub(super) fn pack(rows: &[Row]) -> Vec<u8> {
+#[must_use]
+pub fn pack(rows: &[Row]) -> Vec<u8> {
     let mut plain = Vec::new();
     let mut end = 0;
     for row in rows {
@@ -48,7 +49,10 @@ pub(super) fn pack(rows: &[Row]) -> Vec<u8> {
 }
 
 /// Reverses [`pack`].
-pub(super) fn unpack(packed: &[u8]) -> Result<Vec<Row>, Damaged> {
+///
+/// # Errors
+/// If the bytes are none that it wrote.
+pub fn unpack(packed: &[u8]) -> Result<Vec<Row>, Damaged> {
     let mut plain = Vec::new();
     DeflateDecoder::new(packed).read_to_end(&mut plain).map_err(|_| Damaged)?;
     let mut rest = plain.as_slice();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use crate::blob::BlobName;
@@ -206,6 +206,7 @@ pub struct Rewrite {
     /// mtime of the document before, nanoseconds since 1970.
     pub mtime: i64,
     /// Sorted by `start`, disjoint.
+    #[serde(deserialize_with = "in_order")]
     pub links: Vec<KeptLink>,
 }
 
@@ -332,6 +333,18 @@ pub struct RunRow {
     pub started: i64,
 }
 
+/// Links as every reader of a record takes them: one that says otherwise is damaged.
+fn in_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<KeptLink>, D::Error> {
+    let links = Vec::<KeptLink>::deserialize(deserializer)?;
+    let mut end = 0;
+    for link in &links {
+        let behind = (link.start >= end).then(|| link.start.checked_add(link.len)).flatten();
+        end =
+            behind.ok_or_else(|| serde::de::Error::custom("kept links that overlap or are out of order"))?;
+    }
+    Ok(links)
+}
+
 /// Bytes as text in JSON: UTF-8 as it is, anything else as base64 after a NUL, which no UTF-8 URL or path starts with.
 mod as_text {
     use base64::Engine;
@@ -351,5 +364,35 @@ mod as_text {
             Some(encoded) => BASE64_STANDARD.decode(encoded).map_err(serde::de::Error::custom),
             None => Ok(text.into_bytes()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_links_that_overlap_is_damaged() {
+        let check = |places: &[(usize, usize)], is_whole: bool| {
+            let digest = Digest::of(b"x");
+            let blob = BlobName { digest, media_type: MediaType::Png };
+            let link = |&(start, len): &(usize, usize)| KeptLink {
+                start,
+                len,
+                blob,
+                original: Vec::new(),
+                run: "run".into(),
+            };
+            let links = places.iter().map(link).collect();
+            let rewrite =
+                Rewrite { document: b"a.md".to_vec(), before: digest, after: digest, mtime: 0, links };
+            let text = serde_json::to_string(&rewrite).unwrap();
+            assert_eq!(serde_json::from_str(&text).ok(), is_whole.then_some(rewrite), "{places:?}");
+        };
+        check(&[], true);
+        check(&[(0, 3), (3, 0), (3, 4), (9, usize::MAX - 9)], true);
+        check(&[(3, 4), (0, 3)], false);
+        check(&[(0, 4), (3, 4)], false);
+        check(&[(9, usize::MAX)], false);
     }
 }

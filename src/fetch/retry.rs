@@ -50,7 +50,9 @@ pub(super) fn after(headers: &HeaderMap) -> Option<Duration> {
     retry_after(text, Timestamp::now())
 }
 
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+/// What a value of `Retry-After` asks for at `now`, at most a week.
+#[must_use]
+pub fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // digits that do not fit are more than any cap

@@ -12,16 +12,16 @@ const LAST_SECOND: u64 = 253_402_300_799;
 
 /// What one blob is recognised by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Validators {
+pub struct Validators {
     /// A strong entity tag, in its quotes.
-    pub(super) etag: HeaderValue,
+    pub etag: HeaderValue,
     /// When the blob was kept: seconds since 1970.
-    pub(super) modified: u64,
+    pub modified: u64,
 }
 
 /// What the preconditions of a GET or HEAD come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Answer as if there were none.
     Proceed,
     /// 304: the client has it.
@@ -32,7 +32,8 @@ pub(super) enum Verdict {
 
 impl Validators {
     /// Judges the preconditions in their order of precedence (section 13.2.2).
-    pub(super) fn judge(&self, headers: &HeaderMap) -> Verdict {
+    #[must_use]
+    pub fn judge(&self, headers: &HeaderMap) -> Verdict {
         let holds = if headers.contains_key(IF_MATCH) {
             self.is_among(headers, &IF_MATCH, Comparison::Strong)
         } else {
@@ -50,7 +51,8 @@ impl Validators {
     }
 
     /// Whether a range of it may be sent: what the client has of it is of the same bytes (section 13.1.5).
-    pub(super) fn allow_range(&self, headers: &HeaderMap) -> bool {
+    #[must_use]
+    pub fn allow_range(&self, headers: &HeaderMap) -> bool {
         let mut fields = headers.get_all(IF_RANGE).iter();
         match (fields.next(), fields.next()) {
             (None, _) => true,
@@ -71,7 +73,8 @@ impl Validators {
 }
 
 /// A moment as HTTP writes it (section 5.6.7): seconds since 1970.
-pub(super) fn http_date(second: u64) -> String {
+#[must_use]
+pub fn http_date(second: u64) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second.min(LAST_SECOND)))
 }
 

@@ -7,7 +7,7 @@ use hyper::header::RANGE;
 
 /// What to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub enum Wanted {
     /// All of it: no range was asked for, several were, or what was asked for makes no sense.
     Whole,
     /// These bytes; never none.
@@ -17,7 +17,8 @@ pub(super) enum Wanted {
 }
 
 /// Reads the Range field of a request for a blob of `size` bytes.
-pub(super) fn wanted(headers: &HeaderMap, size: u64) -> Wanted {
+#[must_use]
+pub fn wanted(headers: &HeaderMap, size: u64) -> Wanted {
     let mut fields = headers.get_all(RANGE).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return Wanted::Whole };
     let range = field.to_str().ok().and_then(single);

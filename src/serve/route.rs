@@ -161,7 +161,8 @@ fn refused() -> Response<Body> {
 }
 
 /// The blob that a path names, spelled as it is stored: nothing else may ever reach the disk.
-fn blob(path: &str) -> Option<BlobName> {
+#[must_use]
+pub fn blob(path: &str) -> Option<BlobName> {
     let name = path.strip_prefix("/images/")?;
     BlobName::from_link(name).filter(|blob| blob.is_written(name))
 }

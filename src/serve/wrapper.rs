@@ -66,7 +66,8 @@ fn describe(copy: &Snapshot, response: &mut Response<Body>) {
 
 /// Whether the request can only be meant for a proxy: it has a query and no path, or a URL for its
 /// path, or its host is a proxy's and all of it in that proxy's grammar.
-pub(super) fn is_meant(families: &Families, head: &Parts) -> bool {
+#[must_use]
+pub fn is_meant(families: &Families, head: &Parts) -> bool {
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let whole = || families.unwrap(&format!("http://{}{target}", host(head)?)).ok();
     (head.uri.path() == "/" && head.uri.query().is_some())
@@ -75,7 +76,8 @@ pub(super) fn is_meant(families: &Families, head: &Parts) -> bool {
 }
 
 /// The images that the request may mean, the likeliest first.
-fn origins(families: &Families, head: &Parts) -> Vec<OriginUrl> {
+#[must_use]
+pub fn origins(families: &Families, head: &Parts) -> Vec<OriginUrl> {
     let mut origins: Vec<OriginUrl> = Vec::new();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let whole = host(head).map(|host| format!("http://{host}{target}"));

@@ -17,9 +17,10 @@ mod scalar;
 mod toml;
 mod yaml;
 
-/// Appends the references of the front matter and returns where the body starts: 0 without front matter.
+/// Appends the references of the front matter and returns where the body starts: without front matter, behind the
+/// byte order mark if there is one.
 pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) -> usize {
-    let Some(block) = Block::at_start(bytes) else { return 0 };
+    let Some(block) = Block::at_start(bytes) else { return mark(bytes) };
     let shadow = shadow::ascii(bytes, block.text);
     let text = Text { seen: shadow.as_bytes(), raw: &bytes[block.text.range()] };
     let keys = UserKeys::new(&rules.front_matter_keys);
@@ -37,6 +38,12 @@ pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) -> usize {
 #[must_use]
 pub fn text(bytes: &[u8]) -> Option<Span> {
     Block::at_start(bytes).map(|block| block.text)
+}
+
+/// The length of the byte order mark.
+fn mark(bytes: &[u8]) -> usize {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    if bytes.starts_with(MARK) { MARK.len() } else { 0 }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +64,7 @@ struct Block {
 
 impl Block {
     fn at_start(bytes: &[u8]) -> Option<Self> {
-        let mut at = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        let mut at = mark(bytes);
         loop {
             let line = Line::at(bytes, at)?;
             if !line.text.trim_ascii().is_empty() {

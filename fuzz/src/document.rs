@@ -1,0 +1,188 @@
+//! What is found in a document is where it says, can be replaced, and can be given back.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use imgkeep::blob::BlobName;
+use imgkeep::digest::Digest;
+use imgkeep::document::DocumentKind;
+use imgkeep::document::decoded::is_fetchable;
+use imgkeep::document::encoding::Encoding;
+use imgkeep::document::extract::prefilter::may_name_image;
+use imgkeep::document::extract::{self, ElementAttribute, Found, Rules, front_matter};
+use imgkeep::document::lines::Lines;
+use imgkeep::document::reference::Reference;
+use imgkeep::document::span::Span;
+use imgkeep::document::{date, diff};
+use imgkeep::media::MediaType;
+use imgkeep::origin::proxy::Families;
+use imgkeep::resolve::{Resolved, Resolver, Wanted};
+use imgkeep::rewrite::link::LinkStyle;
+use imgkeep::rewrite::{self, Planned, Standing, align};
+
+use super::dice::Dice;
+
+static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver { families: Families::builtin() });
+
+/// A document of `kind`, with the usual rules.
+pub fn holds(bytes: &[u8], kind: DocumentKind) {
+    holds_by(bytes, kind, &Rules::default());
+}
+
+/// The first byte says the kind, the rules and the encoding.
+pub fn any_kind_holds(bytes: &[u8]) {
+    let mut dice = Dice::new(bytes);
+    let choice = dice.byte();
+    let kind = [
+        DocumentKind::Html,
+        DocumentKind::Xml,
+        DocumentKind::Markdown,
+        DocumentKind::Css,
+        DocumentKind::Json,
+    ][usize::from(choice % 5)];
+    let rules = Rules {
+        attributes: vec!["data-x".to_owned()],
+        elements: vec![ElementAttribute { element: "x".to_owned(), attribute: "y".to_owned() }],
+        front_matter_keys: vec!["a.b".to_owned(), "z".to_owned()],
+    };
+    let rules = if choice & 0x40 == 0 { Rules::default() } else { rules };
+    let rest = dice.rest();
+    let encoding = if choice & 0x80 == 0 { Encoding::Utf16Le } else { Encoding::Utf16Be };
+    match std::str::from_utf8(rest) {
+        Ok(text) if choice & 0x20 != 0 => {
+            holds_by(&encoding.write(format!("\u{feff}{text}")), kind, &rules);
+        }
+        _ => holds_by(rest, kind, &rules),
+    }
+}
+
+/// The bytes as the front matter of a post.
+pub fn front_matter_holds(bytes: &[u8]) {
+    let mut dice = Dice::new(bytes);
+    let (open, close) = [
+        ("---\n", "\n---\n"),
+        ("+++\n", "\n+++\n"),
+        ("{", "}\n"),
+        ("", ""),
+        ("\u{feff}---\r\n", "\r\n...\r\n"),
+    ][usize::from(dice.byte() % 5)];
+    let post = [open.as_bytes(), dice.rest(), close.as_bytes(), b"\n![a](/b.png)\n"].concat();
+    let block = front_matter::text(&post);
+    assert!(block.is_none_or(|block| block.end() <= post.len()));
+    let body = front_matter::find(&post, &Rules::default(), &mut Found::default());
+    assert!(body <= post.len());
+    holds(&post, DocumentKind::Markdown);
+}
+
+/// The bytes as arguments of a site generator's tags.
+pub fn tags_hold(bytes: &[u8]) {
+    let mut dice = Dice::new(bytes);
+    let (open, close) = [
+        ("{% img ", " %}"),
+        ("{{< figure ", " >}}"),
+        ("{{% image ", " %}}"),
+        ("{% gallery %}\n", "\n{% endgallery %}"),
+    ][usize::from(dice.byte() % 4)];
+    let post = [b"a ", open.as_bytes(), dice.rest(), close.as_bytes(), b" ![a](/b.png)\n"].concat();
+    holds(&post, DocumentKind::Markdown);
+}
+
+fn holds_by(bytes: &[u8], kind: DocumentKind, rules: &Rules) {
+    let found = extract::find(bytes, kind, rules);
+    stand_where_they_say(bytes, &found);
+    assert_eq!(extract::find(bytes, kind, rules), found, "the same is found twice");
+    let _ = date::of(bytes, "posts/2020-01-02-a.md");
+    let style = match bytes.len() % 3 {
+        0 => LinkStyle::Relative,
+        1 => LinkStyle::Prefix("/images/".to_owned()),
+        _ => LinkStyle::Prefix("http://127.0.0.1:7420/images/?a=1&b='x'/".to_owned()),
+    };
+    come_back(bytes, kind, rules, &style);
+}
+
+/// Spans are in order, apart, within the document and between characters, and what stands in them says the URL.
+fn stand_where_they_say(bytes: &[u8], found: &Found) {
+    let text = std::str::from_utf8(bytes).ok();
+    for list in [&found.references, &found.links] {
+        let mut end = 0;
+        let mut lines = Lines::new(bytes);
+        for Reference { span, url, escapes, .. } in list {
+            assert!(end <= span.start() && span.end() <= bytes.len(), "{span:?} after {end}");
+            end = span.end();
+            assert!(!span.is_empty(), "nothing stands at {span:?}");
+            assert!(is_fetchable(url) && !url.contains(['\t', '\n', '\r']), "{url:?}");
+            assert_eq!(url.trim_matches(|char| char <= ' '), url);
+            let (line, column) = lines.place(span.start());
+            assert!(line >= 1 && column >= 1);
+            if escapes.encoding() != Encoding::Bytes {
+                assert_eq!((span.start() % 2, span.len() % 2), (0, 0), "half of a character");
+                continue;
+            }
+            if let Some(text) = text {
+                assert!(text.is_char_boundary(span.start()) && text.is_char_boundary(span.end()));
+            }
+            let raw = &bytes[span.range()];
+            if raw.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-".contains(byte)) {
+                assert_eq!(raw, url.as_bytes(), "nothing is written in another way here");
+            }
+        }
+    }
+    assert!(found.policies.is_sorted_by_key(|(span, _)| *span));
+    assert!(found.policies.iter().all(|(span, _)| span.end() <= bytes.len()));
+}
+
+fn look(bytes: &[u8], kind: DocumentKind, rules: &Rules) -> Resolved {
+    RESOLVER.resolve(extract::find(bytes, kind, rules), &Wanted::default(), &|_, _| true)
+}
+
+/// Rewrites as `archive` would if every image were to be had.
+fn archive(bytes: &[u8], resolved: Resolved, style: &LinkStyle) -> Planned {
+    let answers = resolved.remote.into_iter().map(|remote| {
+        let digest = Digest::of(remote.origin.as_str().as_bytes());
+        let blob = BlobName { digest, media_type: MediaType::Jpeg };
+        let folder = Path::new("/blog/posts & notes/(1)");
+        let link = style.link(folder, Path::new("/blog/ca'che/images"), blob, remote.url());
+        (remote.reference, blob, link)
+    });
+    rewrite::plan(bytes, &[], Vec::new(), answers.collect(), "run")
+}
+
+/// Only spans change, a second look sees kept links and nothing to do, and the way back is exact.
+fn come_back(bytes: &[u8], kind: DocumentKind, rules: &Rules, style: &LinkStyle) {
+    let before = look(bytes, kind, rules);
+    if before.remote.is_empty() {
+        return;
+    }
+    assert!(
+        may_name_image(bytes) || Encoding::of(bytes) != Encoding::Bytes,
+        "the prefilter would have passed it over"
+    );
+    let has_kept = !before.kept.is_empty();
+    let planned = archive(bytes, before, style);
+    let mut at = (0, 0);
+    for (edit, landing) in planned.patch.edits().iter().zip(planned.patch.landings()) {
+        assert_eq!(bytes[at.0..edit.span.start()], planned.after[at.1..landing.start()]);
+        at = (edit.span.end(), landing.end());
+    }
+    assert_eq!(bytes[at.0..], planned.after[at.1..]);
+    let _ = diff::unified("a.md", bytes, &planned.patch);
+
+    let after = look(&planned.after, kind, rules);
+    let shown = || String::from_utf8_lossy(&planned.after).into_owned();
+    assert!(after.remote.is_empty(), "{:?} is left in {:?}", after.remote, shown());
+    let spans: Vec<Span> = planned.links.iter().map(|link| link.span).collect();
+    let found: Vec<_> = after.kept.iter().map(|link| (link.span, link.blob)).collect();
+    let new: Vec<Span> = found.iter().map(|(span, _)| *span).filter(|span| spans.contains(span)).collect();
+    assert_eq!(new, spans, "{:?}", shown());
+
+    let standing: Vec<Standing> = planned
+        .links
+        .iter()
+        .map(|link| Standing { span: link.span, blob: link.blob, original: Some(link.original.clone()) })
+        .collect();
+    assert_eq!(rewrite::undo(&planned.after, &standing).apply(&planned.after), bytes);
+    if !has_kept {
+        let aligned = align(&found, &planned.links);
+        assert_eq!(rewrite::undo(&planned.after, &aligned).apply(&planned.after), bytes);
+    }
+}
