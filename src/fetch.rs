@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Response, StatusCode};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
@@ -47,6 +48,9 @@ pub use port::Ports;
 pub use reason::{ParseError, Reason};
 pub use turns::Turn;
 
+/// Bodies at a time whose coding takes much memory to undo.
+const LARGE: usize = 4;
+
 /// Fetches, and keeps connections open in between. Made once and shared by reference.
 pub struct Fetcher {
     options: Options,
@@ -56,6 +60,7 @@ pub struct Fetcher {
     clients: Clients,
     throttle: Throttle,
     turns: Turns,
+    large: Arc<Semaphore>,
 }
 
 /// What a request says besides what every request says.
@@ -100,7 +105,8 @@ impl Fetcher {
         let resolver = Resolver { guard: guard.clone(), table: Arc::new(table), lookup: resolve::system() };
         let clients = Clients::new(&options, resolver.clone(), routes.targets())?;
         let throttle = Throttle::new(options.bandwidth);
-        Ok(Self { options, guard, routes, resolver, clients, throttle, turns: Turns::default() })
+        let (turns, large) = (Turns::default(), Arc::new(Semaphore::new(LARGE)));
+        Ok(Self { options, guard, routes, resolver, clients, throttle, turns, large })
     }
 
     /// Waits for leave to ask `host`: at most `most` have it at a time, of all runs together.
@@ -136,7 +142,8 @@ impl Fetcher {
                 return match response.status() {
                     StatusCode::OK => {
                         let limits = Limits::new(&self.options, deadline);
-                        Answer::new(response, url, hops, limits, self.throttle.clone())
+                        let throttle = self.throttle.clone();
+                        Answer::new(response, url, hops, limits, throttle, &self.large).await
                     }
                     status => Err(Error::Status { status, retry_after: retry::after(response.headers()) }),
                 };

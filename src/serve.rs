@@ -14,17 +14,19 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::catalog::{self, Catalog};
 use crate::origin::proxy::Families;
+use crate::serve::activity::Activity;
 use crate::serve::cors::Cors;
 use crate::serve::limits::{Admitted, Limits, Peers};
 use crate::serve::listener::{Listener, Peer};
 use crate::serve::memory::Memory;
 use crate::serve::metrics::Metrics;
+use crate::serve::room::{Guest, Room};
 use crate::serve::stream::Stream;
 use crate::serve::tls::Certificates;
 use crate::store::{self, Store};
@@ -42,6 +44,7 @@ mod outbox;
 pub mod precondition;
 mod progress;
 pub mod range;
+mod room;
 pub mod route;
 pub(crate) use route::not_kept;
 mod stream;
@@ -129,16 +132,17 @@ impl Error {
 /// three seconds to be finished.
 pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output = ()>) {
     let site = Arc::new(site);
-    let free = Arc::new(Semaphore::new(site.limits.connections));
+    let room = Arc::new(Room::new(site.limits.connections));
     // However many ask over the network, whoever gives orders is heard.
-    let reserved = Arc::new(Semaphore::new(limits::CONTROL));
+    let reserved = Arc::new(Room::new(limits::CONTROL));
     let peers = Arc::new(Peers::default());
     let (stopping, stopped) = watch::channel(false);
     let (accepted, mut next) = mpsc::channel(1);
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        let free = if listener.is_control() { &reserved } else { &free };
-        accepting.spawn(accept(listener, Arc::clone(free), Arc::clone(&peers), accepted.clone()));
+        let room = if listener.is_control() { &reserved } else { &room };
+        let metrics = site.metrics();
+        accepting.spawn(accept(listener, Arc::clone(room), Arc::clone(&peers), metrics, accepted.clone()));
     }
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -150,8 +154,8 @@ pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output 
         while connections.try_join_next().is_some() {}
         let (site, stopped) = (Arc::clone(&site), stopped.clone());
         connections.spawn(async move {
-            let Accepted { stream, certificates, peer, leave } = connection;
-            connection::serve(stream, certificates, peer, site, stopped).await;
+            let Accepted { activity, stream, certificates, peer, leave } = connection;
+            connection::serve(activity, stream, certificates, peer, site, stopped).await;
             drop(leave);
         });
     }
@@ -166,21 +170,22 @@ pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output 
 
 /// A connection that there is room for.
 struct Accepted {
+    activity: Arc<Activity>,
     stream: Stream,
     certificates: Option<Arc<Certificates>>,
     peer: Peer,
-    leave: (OwnedSemaphorePermit, Admitted),
+    leave: (Guest, Admitted),
 }
 
-/// Hands on the connections of one listener, each when there is room for it.
+/// Hands on the connections of one listener, each when there is room for it. One at most is accepted before.
 async fn accept(
     listener: Listener,
-    free: Arc<Semaphore>,
+    room: Arc<Room>,
     peers: Arc<Peers>,
+    metrics: Arc<Metrics>,
     accepted: mpsc::Sender<Accepted>,
 ) {
     loop {
-        let permit = Arc::clone(&free).acquire_owned().await.expect("the semaphore is never closed");
         let (stream, peer, admitted) = loop {
             match listener.accept().await {
                 Ok((stream, peer)) => match peers.admit(peer) {
@@ -193,8 +198,10 @@ async fn accept(
                 }
             }
         };
+        let activity = Arc::new(Activity::new(Arc::clone(&metrics)));
+        let guest = room.enter(&activity).await;
         let certificates = listener.certificates();
-        let connection = Accepted { stream, certificates, peer, leave: (permit, admitted) };
+        let connection = Accepted { activity, stream, certificates, peer, leave: (guest, admitted) };
         if accepted.send(connection).await.is_err() {
             return;
         }

@@ -1,11 +1,13 @@
 //! A body on its way, held to the limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Response, StatusCode};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::coding::{Decoder, Fault};
@@ -27,6 +29,10 @@ pub struct Answer {
     pub headers: Received,
     response: Response,
     decoder: Option<Decoder>,
+    /// Received, and not decoded yet.
+    coded: Bytes,
+    /// Leave to use that decoder.
+    _turn: Option<OwnedSemaphorePermit>,
     limits: Limits,
     throttle: Throttle,
     /// Bytes as sent, and as given with the coding undone.
@@ -80,17 +86,30 @@ impl Limits {
 }
 
 impl Answer {
-    pub(super) fn new(
+    /// `large` gives leave to decode what takes much memory.
+    pub(super) async fn new(
         response: Response,
         final_url: Url,
         hops: Vec<Url>,
         limits: Limits,
         throttle: Throttle,
+        large: &Arc<Semaphore>,
     ) -> Result<Self, Error> {
         if response.content_length().is_some_and(|length| length > limits.max_bytes) {
             return Err(Error::TooLarge { limit: limits.max_bytes });
         }
         let decoder = decoder(response.headers())?;
+        let turn = match &decoder {
+            Some(decoder) if decoder.is_large() => {
+                let late = |_| Error::Timeout {
+                    host: final_url.host_str().unwrap_or_default().to_owned(),
+                    limit: limits.total,
+                };
+                // It is never closed.
+                timeout_at(limits.deadline, Arc::clone(large).acquire_owned()).await.map_err(late)?.ok()
+            }
+            _ => None,
+        };
         let content_length = if decoder.is_none() { response.content_length() } else { None };
         Ok(Self {
             status: response.status(),
@@ -100,6 +119,8 @@ impl Answer {
             headers: Received::new(response.headers()),
             response,
             decoder,
+            coded: Bytes::new(),
+            _turn: turn,
             limits,
             throttle,
             sent: 0,
@@ -116,25 +137,48 @@ impl Answer {
     /// # Errors
     /// Whatever ends the download early; it cannot go on afterwards.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        while let Some(bytes) = self.receive().await? {
+        loop {
+            if let Some(plain) = self.decode()?.filter(|plain| !plain.is_empty()) {
+                return Ok(Some(plain));
+            }
+            if !self.coded.is_empty() {
+                continue;
+            }
+            let Some(bytes) = self.receive().await? else { break };
             self.sent += bytes.len() as u64;
             if self.sent > self.limits.max_bytes {
                 return Err(Error::TooLarge { limit: self.limits.max_bytes });
             }
-            let room = self.limits.max_bytes - self.given;
-            let plain = match &mut self.decoder {
-                None => bytes,
-                Some(decoder) => decoder.decode(&bytes, room).map_err(|fault| self.fault(fault))?.into(),
-            };
-            self.given += plain.len() as u64;
-            if !plain.is_empty() {
-                return Ok(Some(plain));
+            if self.decoder.is_some() {
+                self.coded = bytes;
+            } else if !bytes.is_empty() {
+                self.given += bytes.len() as u64;
+                return Ok(Some(bytes));
             }
         }
         let Some(mut decoder) = self.decoder.take() else { return Ok(None) };
         let room = self.limits.max_bytes - self.given;
         let rest = decoder.finish(room).map_err(|fault| self.fault(fault))?;
         Ok(if rest.is_empty() { None } else { Some(rest.into()) })
+    }
+
+    /// Bytes given so far, the coding undone.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.given
+    }
+
+    /// Undoes the coding of some of what was received: what a little of it stands for may be large.
+    fn decode(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(decoder) = &mut self.decoder else { return Ok(None) };
+        if self.coded.is_empty() && !decoder.has_more() {
+            return Ok(None);
+        }
+        let room = self.limits.max_bytes - self.given;
+        let decoded = decoder.decode(&self.coded, room).map_err(|fault| self.fault(fault))?;
+        self.coded = self.coded.slice(decoded.taken..);
+        self.given += decoded.plain.len() as u64;
+        Ok(Some(decoded.plain.into()))
     }
 
     /// Waits for bytes as they were sent, no longer than the limits of time allow.

@@ -2,15 +2,15 @@
 
 use std::io::{self, Write};
 
-use brotli_decompressor::DecompressorWriter;
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 /// Coded bytes taken at a time. Deflate grows what it is given by at most 1032 times, so that no more than
-/// 1 MiB is decoded past a limit before the limit is looked at.
-const PIECE: usize = 1024;
+/// 258 KiB are decoded past a limit before the limit is looked at.
+const PIECE: usize = 256;
 
-/// What Brotli decodes at a time.
-const BUFFER: usize = 16 * 1024;
+/// Decoded bytes after which no more coded ones are taken: many bombs may go off at a time.
+const STEP: usize = 256 * 1024;
 
 /// A decoder that bytes are put into as they come.
 pub(super) enum Decoder {
@@ -23,27 +23,24 @@ pub(super) enum Decoder {
     /// `deflate` as some servers have it, without the zlib wrapper.
     Raw(DeflateDecoder<Vec<u8>>),
     /// `br` (RFC 7932).
-    Brotli(Box<DecompressorWriter<Bounded>>),
+    Brotli(Box<Brotli>),
 }
 
-/// Takes so many bytes and no more: a few bytes of Brotli may stand for millions.
+/// Brotli, whose window takes up to 16 MiB.
+pub(super) struct Brotli {
+    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    /// It has more to give, whether coded bytes come or not.
+    has_more: bool,
+    /// The last block has ended.
+    is_over: bool,
+}
+
+/// Some of a body.
 #[derive(Debug)]
-pub(super) struct Bounded {
-    bytes: Vec<u8>,
-    room: u64,
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.bytes.len() + bytes.len()) as u64 > self.room {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.bytes.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+pub(super) struct Decoded {
+    /// How many coded bytes were taken.
+    pub(super) taken: usize,
+    pub(super) plain: Vec<u8>,
 }
 
 /// Why coded bytes could not be decoded.
@@ -61,77 +58,106 @@ impl Decoder {
         match coding.to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Some(Self::Gzip(MultiGzDecoder::new(Vec::new()))),
             "deflate" => Some(Self::Deflate),
-            "br" => {
-                let sink = Bounded { bytes: Vec::new(), room: 0 };
-                Some(Self::Brotli(Box::new(DecompressorWriter::new(sink, BUFFER))))
-            }
+            "br" => Some(Self::Brotli(Box::new(Brotli::new()))),
             _ => None,
         }
     }
 
-    /// Takes coded bytes and gives what they decode to, at most `room` bytes.
-    pub(super) fn decode(&mut self, coded: &[u8], room: u64) -> Result<Vec<u8>, Fault> {
+    /// Whether it takes so much memory that only few should be at work at a time.
+    pub(super) fn is_large(&self) -> bool {
+        matches!(self, Self::Brotli(_))
+    }
+
+    /// Whether [`Self::decode`] has something to give without being given anything.
+    pub(super) fn has_more(&self) -> bool {
+        matches!(self, Self::Brotli(brotli) if brotli.has_more)
+    }
+
+    /// Takes coded bytes, not always all of them, and gives what they decode to, at most `room` bytes.
+    pub(super) fn decode(&mut self, coded: &[u8], room: u64) -> Result<Decoded, Fault> {
         if let (Self::Deflate, Some(first)) = (&self, coded.first()) {
             *self = match first & 0x0f {
                 8 => Self::Zlib(ZlibDecoder::new(Vec::new())),
                 _ => Self::Raw(DeflateDecoder::new(Vec::new())),
             };
         }
-        if let Self::Brotli(decoder) = self {
-            decoder.get_mut().room = room;
-            decoder.write_all(coded).map_err(|error| too_large_or(error, Fault::Broken))?;
-            return Ok(std::mem::take(&mut decoder.get_mut().bytes));
-        }
-        for piece in coded.chunks(PIECE) {
-            self.writer().map_or(Ok(()), |writer| writer.write_all(piece)).map_err(Fault::Broken)?;
-            if self.decoded().is_some_and(|decoded| decoded.len() as u64 > room) {
-                return Err(Fault::TooLarge);
-            }
-        }
-        Ok(self.decoded().map(std::mem::take).unwrap_or_default())
+        let decoded = match self {
+            Self::Brotli(brotli) => brotli.decode(coded)?,
+            Self::Deflate => Decoded { taken: 0, plain: Vec::new() },
+            Self::Gzip(decoder) => inflate(decoder, MultiGzDecoder::get_mut, coded)?,
+            Self::Zlib(decoder) => inflate(decoder, ZlibDecoder::get_mut, coded)?,
+            Self::Raw(decoder) => inflate(decoder, DeflateDecoder::get_mut, coded)?,
+        };
+        if decoded.plain.len() as u64 > room { Err(Fault::TooLarge) } else { Ok(decoded) }
     }
 
     /// Says that no more bytes come, and gives what was still inside.
     pub(super) fn finish(&mut self, room: u64) -> Result<Vec<u8>, Fault> {
-        let finished = match self {
-            Self::Gzip(decoder) => decoder.try_finish(),
-            Self::Deflate => Err(io::ErrorKind::UnexpectedEof.into()),
-            Self::Zlib(decoder) => decoder.try_finish(),
-            Self::Raw(decoder) => decoder.try_finish(),
-            Self::Brotli(decoder) => {
-                decoder.get_mut().room = room;
-                let cut = |_| Fault::Broken(io::ErrorKind::UnexpectedEof.into());
-                decoder.close().map_err(|error| too_large_or(error, cut))?;
-                return Ok(std::mem::take(&mut decoder.get_mut().bytes));
-            }
+        let (finished, rest) = match self {
+            Self::Gzip(decoder) => (decoder.try_finish(), std::mem::take(decoder.get_mut())),
+            Self::Deflate => (Err(io::ErrorKind::UnexpectedEof.into()), Vec::new()),
+            Self::Zlib(decoder) => (decoder.try_finish(), std::mem::take(decoder.get_mut())),
+            Self::Raw(decoder) => (decoder.try_finish(), std::mem::take(decoder.get_mut())),
+            Self::Brotli(brotli) if brotli.is_over => (Ok(()), Vec::new()),
+            Self::Brotli(_) => (Err(io::ErrorKind::UnexpectedEof.into()), Vec::new()),
         };
         finished.map_err(Fault::Broken)?;
-        self.decode(&[], room)
-    }
-
-    fn writer(&mut self) -> Option<&mut dyn Write> {
-        match self {
-            Self::Gzip(decoder) => Some(decoder),
-            Self::Deflate => None,
-            Self::Zlib(decoder) => Some(decoder),
-            Self::Raw(decoder) => Some(decoder),
-            Self::Brotli(_) => None,
-        }
-    }
-
-    fn decoded(&mut self) -> Option<&mut Vec<u8>> {
-        match self {
-            Self::Gzip(decoder) => Some(decoder.get_mut()),
-            Self::Deflate => None,
-            Self::Zlib(decoder) => Some(decoder.get_mut()),
-            Self::Raw(decoder) => Some(decoder.get_mut()),
-            Self::Brotli(decoder) => Some(&mut decoder.get_mut().bytes),
-        }
+        if rest.len() as u64 > room { Err(Fault::TooLarge) } else { Ok(rest) }
     }
 }
 
-fn too_large_or(error: io::Error, other: impl Fn(io::Error) -> Fault) -> Fault {
-    if error.kind() == io::ErrorKind::StorageFull { Fault::TooLarge } else { other(error) }
+/// Takes pieces of `coded` until there is enough. `plain` is where `decoder` puts what it decodes.
+fn inflate<D: Write>(
+    decoder: &mut D,
+    plain: impl Fn(&mut D) -> &mut Vec<u8>,
+    coded: &[u8],
+) -> Result<Decoded, Fault> {
+    let mut taken = 0;
+    for piece in coded.chunks(PIECE) {
+        decoder.write_all(piece).map_err(Fault::Broken)?;
+        taken += piece.len();
+        if plain(decoder).len() >= STEP {
+            break;
+        }
+    }
+    Ok(Decoded { taken, plain: std::mem::take(plain(decoder)) })
+}
+
+impl Brotli {
+    fn new() -> Self {
+        let alloc = StandardAlloc::default;
+        // Strict: no windows larger than those of the RFC.
+        Self { state: BrotliState::new_strict(alloc(), alloc(), alloc()), has_more: false, is_over: false }
+    }
+
+    fn decode(&mut self, coded: &[u8]) -> Result<Decoded, Fault> {
+        let broken = |why: &str| Err(Fault::Broken(io::Error::new(io::ErrorKind::InvalidData, why)));
+        if self.is_over {
+            let nothing = Decoded { taken: 0, plain: Vec::new() };
+            return if coded.is_empty() { Ok(nothing) } else { broken("bytes after the end") };
+        }
+        let mut plain = vec![0; STEP];
+        let (mut left, mut taken, mut room, mut given, mut in_all) = (coded.len(), 0, STEP, 0, 0);
+        let result = BrotliDecompressStream(
+            &mut left,
+            &mut taken,
+            coded,
+            &mut room,
+            &mut given,
+            &mut plain,
+            &mut in_all,
+            &mut self.state,
+        );
+        self.has_more = false;
+        match result {
+            BrotliResult::ResultSuccess => self.is_over = true,
+            BrotliResult::NeedsMoreOutput => self.has_more = true,
+            BrotliResult::NeedsMoreInput => {}
+            BrotliResult::ResultFailure => return broken("no brotli"),
+        }
+        plain.truncate(given);
+        Ok(Decoded { taken, plain })
+    }
 }
 
 #[cfg(test)]
@@ -175,8 +201,13 @@ mod tests {
     fn decode(coding: &str, coded: &[u8], step: usize) -> Result<Vec<u8>, Fault> {
         let mut decoder = Decoder::new(coding).unwrap();
         let mut plain = Vec::new();
-        for piece in coded.chunks(step) {
-            plain.extend(decoder.decode(piece, ROOM)?);
+        for mut piece in coded.chunks(step) {
+            while !piece.is_empty() || decoder.has_more() {
+                let decoded = decoder.decode(piece, ROOM)?;
+                assert!(decoded.plain.len() <= STEP + PIECE * 1032 + 32 * 1024, "{}", decoded.plain.len());
+                plain.extend(decoded.plain);
+                piece = &piece[decoded.taken..];
+            }
         }
         plain.extend(decoder.finish(ROOM)?);
         Ok(plain)
@@ -218,17 +249,34 @@ mod tests {
         assert!(matches!(decode("gzip", &wrong, 9), Err(Fault::Broken(_))), "checksum");
         let trailed = [gzip(&plain), b"more".to_vec()].concat();
         assert!(matches!(decode("gzip", &trailed, 9), Err(Fault::Broken(_))), "trailing bytes");
+        let trailed = [brotli(&plain), b"more".to_vec()].concat();
+        assert!(matches!(decode("br", &trailed, 9), Err(Fault::Broken(_))), "trailing bytes");
         assert!(matches!(decode("gzip", b"\x89PNG\r\n\x1a\n", 9), Err(Fault::Broken(_))), "no gzip at all");
     }
 
     #[test]
-    fn a_bomb_stops_at_the_room() {
+    fn a_bomb_goes_off_step_by_step() {
+        let plain = vec![0; 50 << 20];
+        for (coding, coded) in [("gzip", gzip(&plain)), ("deflate", zlib(&plain)), ("deflate", raw(&plain))] {
+            let mut decoder = Decoder::new(coding).unwrap();
+            let decoded = decoder.decode(&coded, u64::MAX).unwrap();
+            assert!(decoded.taken < coded.len() && decoded.plain.len() >= STEP, "{coding}");
+            assert!(
+                decoded.plain.len() <= STEP + PIECE * 1032 + 32 * 1024,
+                "{coding}: {}",
+                decoded.plain.len()
+            );
+            let mut decoder = Decoder::new(coding).unwrap();
+            assert!(matches!(decoder.decode(&coded, 1000), Err(Fault::TooLarge)), "{coding}");
+        }
+        let coded = brotli(&vec![0; 2 << 20]);
         let mut decoder = Decoder::new("br").unwrap();
-        assert!(matches!(decoder.decode(&brotli(&vec![0; 2 << 20]), ROOM), Err(Fault::TooLarge)));
-        assert!(decoder.decoded().unwrap().len() as u64 <= ROOM);
-        let mut decoder = Decoder::new("gzip").unwrap();
-        assert!(matches!(decoder.decode(&gzip(&vec![0; 50 << 20]), ROOM), Err(Fault::TooLarge)));
-        assert!(decoder.decoded().unwrap().len() as u64 <= ROOM + PIECE as u64 * 1032 + 32 * 1024);
+        assert_eq!(decoder.decode(&coded, u64::MAX).unwrap().plain.len(), STEP);
+        assert!(decoder.has_more());
+        assert!(matches!(Decoder::new("br").unwrap().decode(&coded, 1000), Err(Fault::TooLarge)));
+        // a window of 1 GiB, which the RFC does not have
+        let large = [0x11, 30];
+        assert!(matches!(Decoder::new("br").unwrap().decode(&large, ROOM), Err(Fault::Broken(_))));
     }
 
     #[test]

@@ -118,6 +118,9 @@ pub(super) fn walk<R: BufRead + Seek>(input: &mut Input<R>, limits: &Limits) -> 
     if header.bits <= 8 && header.palette_bytes() > input.left() {
         return Err(input.damaged("a palette longer than the file"));
     }
+    if coding == Coding::Stream && header.stored == 0 {
+        return Err(input.damaged("pixels of no length"));
+    }
     input.seek(pixels)?;
     match coding {
         Coding::Rows => input.skip(header.row_bytes(header.height))?,

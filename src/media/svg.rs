@@ -20,6 +20,12 @@ use text::Text;
 /// Elements inside each other. Drawing programs stay below 50; libxml2, which many browsers use, stops at 256.
 const MAX_DEPTH: u64 = 1_000;
 
+/// Attributes of one element. Editors write less than a hundred.
+const MAX_ATTRIBUTES: u64 = 10_000;
+
+/// Bytes that entities of the document's own may stand for, each taken to be as long as all of them together.
+const MAX_EXPANDED: u64 = 64 << 20;
+
 /// `head` is the start of the input, by which what is no SVG is named.
 pub(super) fn walk<R: BufRead + Seek>(input: &mut Input<R>, head: &[u8]) -> Result<Inspected, Flaw> {
     let mut document = Document::default();
@@ -93,8 +99,10 @@ impl From<Error> for Fault {
 struct Document {
     /// Elements that are open.
     depth: u64,
-    /// A document type was declared, so there may be entities of its own.
-    declared: bool,
+    /// A document type was declared in so many bytes, so there may be entities of its own.
+    declared: Option<u64>,
+    /// How much those that were met stand for at most.
+    expanded: u64,
     /// An entity is made of other entities, which is how a few bytes become gigabytes.
     nested_entities: bool,
     /// The size that the root element states, once it was met.
@@ -126,7 +134,7 @@ impl Document {
             }
             Event::GeneralRef(entity) => self.entity(&entity)?,
             Event::DocType(declaration) => {
-                self.declared = true;
+                self.declared = Some(declaration.len() as u64);
                 self.nested_entities |= has_nested_entities(&declaration);
             }
             Event::Text(_) | Event::CData(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
@@ -156,6 +164,14 @@ impl Document {
             if !names.insert(name) {
                 return Err(Fault::Malformed("an attribute given twice"));
             }
+            let asked = names.len() as u64;
+            if asked > MAX_ATTRIBUTES {
+                return Err(Fault::TooMuch {
+                    asked,
+                    unit: "attributes of an element",
+                    limit: MAX_ATTRIBUTES,
+                });
+            }
             self.attribute_value(&attribute.value)?;
             if is_root {
                 size.take(name, &attribute.value);
@@ -167,7 +183,7 @@ impl Document {
         Ok(())
     }
 
-    fn attribute_value(&self, value: &str) -> Result<(), Fault> {
+    fn attribute_value(&mut self, value: &str) -> Result<(), Fault> {
         if value.contains('<') {
             return Err(Fault::Malformed("a tag inside an attribute"));
         }
@@ -177,14 +193,20 @@ impl Document {
         })
     }
 
-    fn entity(&self, name: &str) -> Result<(), Fault> {
+    fn entity(&mut self, name: &str) -> Result<(), Fault> {
         let is_name = !name.is_empty() && !name.contains(|c: char| c.is_ascii_whitespace() || c == '=');
-        let predefined = matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") || name.starts_with('#');
-        if is_name && (predefined || self.declared) {
-            Ok(())
-        } else {
-            Err(Fault::Malformed("an entity that nobody declared"))
+        if is_name && (matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") || name.starts_with('#')) {
+            return Ok(());
         }
+        let Some(length) = self.declared.filter(|_| is_name) else {
+            return Err(Fault::Malformed("an entity that nobody declared"));
+        };
+        self.expanded = self.expanded.saturating_add(length);
+        if self.expanded > MAX_EXPANDED {
+            let (asked, limit) = (self.expanded, MAX_EXPANDED);
+            return Err(Fault::TooMuch { asked, unit: "bytes of entities", limit });
+        }
+        Ok(())
     }
 }
 
@@ -220,6 +242,12 @@ mod tests {
         check("<!DOCTYPE svg [<!ENTITY e 'x'>]><svg a='&e;'>&e;</svg>", Ok(()));
         check("<!DOCTYPE svg [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><svg>&e;</svg>", Ok(()));
         check("<!DOCTYPE svg [<!ENTITY e '&#60;'><!ENTITY f '&e;'>]><svg>&f;</svg>", Err("bomb"));
+        let declared = format!("<!DOCTYPE svg [<!ENTITY e '{}'>]>", "x".repeat(1 << 20));
+        check(&format!("{declared}<svg>{}</svg>", "&e;".repeat(63)), Ok(()));
+        check(&format!("{declared}<svg>{}</svg>", "&e;".repeat(64)), Err("bomb"));
+        let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
+        check(&format!("<svg{attributes}/>"), Ok(()));
+        check(&format!("<svg{attributes} a=''/>"), Err("bomb"));
         check("<svg>&nbsp;</svg>", Err("damaged"));
         check("<svg a='x?a=1&b=2'/>", Err("damaged"));
         check("<svg a='1' a='2'/>", Err("damaged"));

@@ -38,7 +38,7 @@ pub(super) fn walk<R: BufRead + Seek>(input: &mut Input<R>, limits: &Limits) -> 
                 b"ANMF" => {
                     input.skip(6)?;
                     tally.frame(le24(input)? + 1, le24(input)? + 1)?;
-                    frame(input, chunk.end)?;
+                    frame(input, chunk.end, &tally)?;
                 }
                 b"VP8 " | b"VP8L" => {
                     let (width, height) = bitstream(input, &chunk)?;
@@ -59,7 +59,8 @@ pub(super) fn walk<R: BufRead + Seek>(input: &mut Input<R>, limits: &Limits) -> 
 }
 
 /// A frame of an animation holds chunks of its own; one of them must be a picture.
-fn frame<R: BufRead + Seek>(input: &mut Input<R>, end: u64) -> Result<(), Flaw> {
+/// Whatever size the frame says it has, the picture is decoded with its own.
+fn frame<R: BufRead + Seek>(input: &mut Input<R>, end: u64, tally: &Tally<'_>) -> Result<(), Flaw> {
     // duration and flags
     input.skip(4)?;
     let data = input.at()..end;
@@ -67,7 +68,8 @@ fn frame<R: BufRead + Seek>(input: &mut Input<R>, end: u64) -> Result<(), Flaw> 
         let mut picture = false;
         while let Some(chunk) = next_chunk(input)? {
             if matches!(&chunk.kind, b"VP8 " | b"VP8L") {
-                bitstream(input, &chunk)?;
+                let (width, height) = bitstream(input, &chunk)?;
+                tally.canvas(width, height)?;
                 picture = true;
             }
             finish(input, &chunk)?;

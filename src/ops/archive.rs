@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::catalog::row::{Counts, Seen};
 use crate::catalog::{KnownDocuments, Run};
@@ -222,6 +222,8 @@ pub(super) struct Shared {
     /// What anybody said before, in milliseconds since 1970, counts for nothing.
     since: i64,
     progress: Arc<Progress>,
+    /// Leave to look at a large image.
+    inspecting: Semaphore,
 }
 
 impl Shared {
@@ -236,7 +238,19 @@ impl Shared {
         let has_wanted = archive.catalog.has_wanted()?;
         let since = if options.retry { now() } else { 0 };
         let run = Run::start("archive");
-        Ok(Arc::new(Self { reader, archive, fetcher, options, run, plan, has_wanted, since, progress }))
+        let inspecting = Semaphore::new(1);
+        Ok(Arc::new(Self {
+            reader,
+            archive,
+            fetcher,
+            options,
+            run,
+            plan,
+            has_wanted,
+            since,
+            progress,
+            inspecting,
+        }))
     }
 
     /// Whom to ask.

@@ -13,10 +13,14 @@ use crate::blob::BlobName;
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::files;
-use crate::media::{self, DecodeError, Limits};
+use crate::media::{DecodeError, Limits};
 use crate::ops::{Archive, Reader, parallel};
 use crate::resolve::Link;
 use crate::rewrite::link::{self, LinkStyle};
+
+mod pixels;
+
+use pixels::Pixels;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,11 +83,12 @@ pub struct Report {
 /// When the catalog fails or the store cannot be listed. What is wrong with single files is in the report.
 pub fn verify(reader: &Reader, archive: &Archive, pixels: Option<&Limits>) -> Result<Report> {
     let mut report = Report::default();
+    let pixels = pixels.map(Pixels::new);
     let blobs = archive.catalog.blobs()?;
     report.blobs = blobs.len() as u64;
     parallel::in_order(
         &blobs,
-        |blob| check(archive, *blob, pixels),
+        |blob| check(archive, *blob, pixels.as_ref()),
         |finding| {
             report.findings.extend(finding);
             ControlFlow::Continue(())
@@ -147,7 +152,7 @@ pub(crate) fn document_path(archive: &Archive, name: &[u8]) -> PathBuf {
     path
 }
 
-pub(super) fn check(archive: &Archive, blob: BlobName, pixels: Option<&Limits>) -> Option<Finding> {
+pub(super) fn check(archive: &Archive, blob: BlobName, pixels: Option<&Pixels<'_>>) -> Option<Finding> {
     match archive.store.check(blob) {
         Ok(Some(true)) => draw(archive, blob, pixels?),
         Ok(Some(false)) => Some(Finding::Corrupt { blob }),
@@ -159,11 +164,11 @@ pub(super) fn check(archive: &Archive, blob: BlobName, pixels: Option<&Limits>) 
     }
 }
 
-fn draw(archive: &Archive, blob: BlobName, limits: &Limits) -> Option<Finding> {
+fn draw(archive: &Archive, blob: BlobName, pixels: &Pixels<'_>) -> Option<Finding> {
     let path = archive.store.path(blob);
     let (bytes, _) = files::read(&path, u64::MAX).ok()?;
-    match media::decode(&bytes, blob.media_type, limits) {
-        Ok(_) | Err(DecodeError::NoDecoder { .. }) => None,
+    match pixels.draw(&bytes, blob) {
+        Ok(()) | Err(DecodeError::NoDecoder { .. }) => None,
         Err(error) => Some(Finding::Undrawable { blob, why: format!("{:#}", anyhow::Error::from(error)) }),
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! One clock for every way to waste a connection, over HTTP/1.1 and HTTP/2 alike: a handshake or a head that comes byte by
 //! byte or stops half-way, silence before or after a request, content that is not sent, an answer that is not read. What
-//! HTTP/2 has sent besides answers does not stop it.
+//! HTTP/2 has sent besides answers does not stop it. Where there is no [room](super::room) for another connection, those that ask
+//! nothing are not waited for so long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::serve::metrics::{Kind, Metrics};
@@ -27,14 +29,25 @@ pub(super) struct Activity {
     requests: AtomicUsize,
     /// Whether there is something to send that the client does not take.
     blocked: AtomicBool,
+    /// Somebody else needs the room.
+    told: Notify,
     metrics: Arc<Metrics>,
+}
+
+/// Why there is no more to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ceased {
+    /// Nothing moved for too long.
+    Still,
+    /// It was told to make room.
+    Told,
 }
 
 impl Activity {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         metrics.connected();
         let (last, requests, blocked) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        Self { start: Instant::now(), last, requests, blocked, metrics }
+        Self { start: Instant::now(), last, requests, blocked, told: Notify::new(), metrics }
     }
 
     /// A whole request has come; it is under way until its answer is dropped.
@@ -59,20 +72,40 @@ impl Activity {
         self.blocked.store(true, Ordering::Relaxed);
     }
 
-    /// Ends when the connection has been idle or stuck for too long.
-    pub(super) async fn ceased(&self) {
+    /// Ends when the connection has been idle or stuck for too long, or has to make room.
+    pub(super) async fn ceased(&self) -> Ceased {
         loop {
-            // The end of an answer may still wait to be sent when its request has ended.
-            let busy = self.requests.load(Ordering::Relaxed) > 0 || self.blocked.load(Ordering::Relaxed);
-            let patience = if busy { STALLED } else { QUIET };
-            let due = self.start + Duration::from_millis(self.last.load(Ordering::Relaxed)) + patience;
-            let left = due.saturating_duration_since(Instant::now());
+            let patience = if self.is_busy() { STALLED } else { QUIET };
+            let left = (self.since() + patience).saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return Ceased::Still;
             }
             // Nobody tells of a request that ends meanwhile; what is idle from then on is not due before this is over.
-            sleep(left.min(QUIET)).await;
+            tokio::select! {
+                () = sleep(left.min(QUIET)) => {}
+                // A request may have come in the last moment.
+                () = self.told.notified() => if !self.is_busy() { return Ceased::Told },
+            }
         }
+    }
+
+    /// Since when there has been no request, if there is none.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (!self.is_busy()).then(|| self.since())
+    }
+
+    /// Has the connection make room for another one, unless it is busy by then.
+    pub(super) fn tell(&self) {
+        self.told.notify_one();
+    }
+
+    /// The end of an answer may still wait to be sent when its request has ended.
+    fn is_busy(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0 || self.blocked.load(Ordering::Relaxed)
+    }
+
+    fn since(&self) -> Instant {
+        self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 
     fn note(&self, now: Instant) {

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
@@ -18,6 +19,11 @@ use crate::serve::outbox::{LONGEST, Outbox, Piece};
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// What all answers of one connection may have been read and not sent, in bytes: over HTTP/2 there are a hundred of them,
+/// and a client need not take any.
+const UNSENT: usize = 256 * 1024;
+/// How much of an answer is read nevertheless, so that none is held up by the others.
+const LEAST: usize = 4 * 1024;
 
 /// What follows the head of an answer.
 #[derive(Debug)]
@@ -34,13 +40,26 @@ impl Body {
         Self::Bytes(Bytes::new())
     }
 
-    /// The bytes of `file` in `range`, by way of `outbox` if there is one.
-    pub(super) fn of_file(file: Arc<File>, range: Range<u64>, outbox: Option<&Arc<Outbox>>) -> Self {
-        match outbox {
-            Some(outbox) => Self::Sent(Sent { file, left: range, outbox: Arc::clone(outbox), warming: None }),
-            None => Self::Read(ReadFile { file, left: range, reading: None }),
+    /// The bytes of `file` in `range`, on their `way` to the client.
+    pub(super) fn of_file(file: Arc<File>, range: Range<u64>, way: &Way) -> Self {
+        match way {
+            Way::Sent(outbox) => {
+                Self::Sent(Sent { file, left: range, outbox: Arc::clone(outbox), warming: None })
+            }
+            Way::Read(unsent) => {
+                Self::Read(ReadFile { file, left: range, unsent: Arc::clone(unsent), reading: None })
+            }
         }
     }
+}
+
+/// How the bytes of files come to a client.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// The socket sends the file.
+    Sent(Arc<Outbox>),
+    /// They are read, and it is counted how many of them are not sent yet.
+    Read(Arc<AtomicUsize>),
 }
 
 impl From<&'static str> for Body {
@@ -144,6 +163,7 @@ fn warm(file: &File, mut range: Range<u64>) -> io::Result<()> {
 pub(super) struct ReadFile {
     file: Arc<File>,
     left: Range<u64>,
+    unsent: Arc<AtomicUsize>,
     /// While the start of `left` is read.
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
@@ -153,11 +173,15 @@ impl ReadFile {
         if self.left.is_empty() {
             return Poll::Ready(None);
         }
-        let (file, start) = (&self.file, self.left.start);
-        let length = usize::try_from(self.left.end - start).unwrap_or(CHUNK).min(CHUNK);
+        let (file, unsent, start) = (&self.file, &self.unsent, self.left.start);
+        let left = usize::try_from(self.left.end - start).unwrap_or(CHUNK);
         let reading = self.reading.get_or_insert_with(|| {
+            let room = UNSENT.saturating_sub(unsent.load(Ordering::Relaxed));
+            let length = room.clamp(LEAST, CHUNK).min(left);
+            unsent.fetch_add(length, Ordering::Relaxed);
+            let unsent = Unsent { bytes: Vec::new(), length, of_all: Arc::clone(unsent) };
             let file = Arc::clone(file);
-            spawn_blocking(move || read(&file, start, length))
+            spawn_blocking(move || unsent.read(&file, start))
         });
         let bytes = ready!(Pin::new(reading).poll(context));
         self.reading = None;
@@ -169,11 +193,37 @@ impl ReadFile {
     }
 }
 
+/// Bytes that count until they are dropped, which is when they were sent.
+struct Unsent {
+    bytes: Vec<u8>,
+    length: usize,
+    of_all: Arc<AtomicUsize>,
+}
+
+impl Unsent {
+    fn read(mut self, file: &File, start: u64) -> io::Result<Bytes> {
+        self.bytes = read(file, start, self.length)?;
+        Ok(Bytes::from_owner(self))
+    }
+}
+
+impl AsRef<[u8]> for Unsent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        self.of_all.fetch_sub(self.length, Ordering::Relaxed);
+    }
+}
+
 /// So many bytes of `file` from `start` on.
 ///
 /// # Errors
 /// What the disk says; that the file is shorter.
-pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Bytes> {
+pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {
         let next = start + bytes.len() as u64;
@@ -185,5 +235,5 @@ pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Bytes> 
     }
     // The allocator may have given more than was asked for.
     bytes.truncate(length);
-    Ok(bytes.into())
+    Ok(bytes)
 }

@@ -15,7 +15,8 @@ use hyper_util::server::conn::auto;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::serve::activity::Activity;
+use crate::serve::activity::{Activity, Ceased};
+use crate::serve::body::Way;
 use crate::serve::listener::Peer;
 use crate::serve::metrics::Kind;
 use crate::serve::outbox::Outbox;
@@ -32,8 +33,8 @@ const HEAD_FIELDS: usize = 100;
 const HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Requests at a time on one HTTP/2 connection.
 const STREAMS: u32 = 100;
-/// What waits to be sent on one of them, in bytes.
-const STREAM_BYTES: usize = 64 * 1024;
+/// What waits to be sent on one of them, in bytes, before its answer is asked for more.
+const STREAM_BYTES: usize = 4 * 1024;
 /// Requests that a client took back before they were looked at; with more it is given up (CVE-2023-44487).
 const RESETS: usize = 20;
 /// Requests that were against the rules; with more it is given up.
@@ -42,14 +43,15 @@ const ERRORS: usize = 100;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Answers requests until the client has no more of them, keeps the connection waiting, or `stopping` says so.
+/// `activity` may be told that others need the room.
 pub(super) async fn serve(
+    activity: Arc<Activity>,
     stream: Stream,
     certificates: Option<Arc<Certificates>>,
     peer: Peer,
     site: Arc<Site>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let activity = Arc::new(Activity::new(site.metrics()));
     let shaken = async {
         match (stream, certificates) {
             (Stream::Tcp(stream), Some(certificates)) => {
@@ -64,23 +66,24 @@ pub(super) async fn serve(
             Ok(stream) => stream,
             Err(error) => return log(Err(io::Error::into(error))),
         },
-        () = activity.ceased() => return,
+        _ = activity.ceased() => return,
         _ = stopping.wait_for(|stopping| *stopping) => return,
     };
     let outbox = Arc::new(Outbox::default());
+    let (sent, read) = (Way::Sent(Arc::clone(&outbox)), Way::Read(Arc::default()));
     let sends_files = stream.sends_files();
-    let socket = TokioIo::new(Wire::new(stream, Arc::clone(&activity), Arc::clone(&outbox)));
+    let socket = TokioIo::new(Wire::new(stream, Arc::clone(&activity), outbox));
     let clock = Arc::clone(&activity);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let under_way = clock.begin();
         // HTTP/2 has frames around what it sends.
         let is_plain = sends_files && request.version() < Version::HTTP_2;
-        let outbox = is_plain.then_some(&outbox);
-        let found = match route::at_once(&site, &request, outbox, under_way.start()) {
+        let way = if is_plain { &sent } else { &read };
+        let found = match route::at_once(&site, &request, way, under_way.start()) {
             Some(response) => Ok(response),
             None => {
                 request.extensions_mut().insert(peer);
-                Err(Box::pin(route::answer(Arc::clone(&site), request, outbox.cloned())))
+                Err(Box::pin(route::answer(Arc::clone(&site), request, way.clone())))
             }
         };
         async move {
@@ -94,20 +97,25 @@ pub(super) async fn serve(
     });
     let protocols = protocols();
     let mut connection = pin!(protocols.serve_connection(socket, service));
-    let has_ceased = tokio::select! {
+    let patience = tokio::select! {
         biased;
         ended = connection.as_mut() => return log(ended),
-        () = activity.ceased() => true,
+        ceased = activity.ceased() => match ceased {
+            Ceased::Still => Some(FAREWELL),
+            // Somebody waits for the room.
+            Ceased::Told => Some(Duration::ZERO),
+        },
         // The sender lives as long as connections do.
-        _ = stopping.wait_for(|stopping| *stopping) => false,
+        _ = stopping.wait_for(|stopping| *stopping) => None,
     };
     connection.as_mut().graceful_shutdown();
-    if has_ceased {
-        if let Ok(ended) = timeout(FAREWELL, connection).await {
-            log(ended);
+    match patience {
+        Some(patience) => {
+            if let Ok(ended) = timeout(patience, connection).await {
+                log(ended);
+            }
         }
-    } else {
-        log(connection.await);
+        None => log(connection.await),
     }
 }
 

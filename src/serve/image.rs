@@ -14,9 +14,8 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 
 use crate::blob::BlobName;
 use crate::files::stat::Stat;
-use crate::serve::body::Body;
+use crate::serve::body::{Body, Way};
 use crate::serve::memory::{Content, Loaded};
-use crate::serve::outbox::Outbox;
 use crate::serve::precondition::{Validators, Verdict, http_date};
 use crate::serve::range::{self, Wanted};
 use crate::serve::route::Asked;
@@ -54,14 +53,13 @@ pub(super) fn head(blob: BlobName, validators: &Validators, size: u64) -> Header
     headers
 }
 
-/// Answers a GET or HEAD for `blob`, which is at hand. `lifetime` is its Cache-Control; a file goes through `outbox`, where there is
-/// one. Never blocks.
+/// Answers a GET or HEAD for `blob`, which is at hand. `lifetime` is its Cache-Control; a file goes its `way`. Never blocks.
 pub(super) fn answer(
     blob: BlobName,
     loaded: &Loaded,
     asked: Asked<'_>,
     lifetime: &'static str,
-    outbox: Option<&Arc<Outbox>>,
+    way: &Way,
 ) -> Response<Body> {
     let validators = &loaded.validators;
     match validators.judge(asked.headers) {
@@ -110,7 +108,7 @@ pub(super) fn answer(
     if is_get {
         *response.body_mut() = match &loaded.content {
             Content::Held(held) => Body::Bytes(part(held, &bytes)),
-            Content::Open(file) => Body::of_file(Arc::clone(file), bytes, outbox),
+            Content::Open(file) => Body::of_file(Arc::clone(file), bytes, way),
         };
     }
     response

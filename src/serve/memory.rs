@@ -140,7 +140,7 @@ impl Memory {
         let size = stat.size;
         let content = match usize::try_from(size) {
             Ok(length) if size <= SMALL && self.held.capacity() > 0 => {
-                let bytes = body::read(&file, 0, length);
+                let bytes = body::read(&file, 0, length).map(Bytes::from);
                 Content::Held(bytes.map_err(files::Error::io(&store.path(blob), "read"))?)
             }
             _ => Content::Open(Arc::new(file)),

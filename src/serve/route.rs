@@ -13,10 +13,9 @@ use tower::ServiceExt;
 
 use crate::blob::BlobName;
 use crate::digest::Digest;
-use crate::serve::body::Body;
+use crate::serve::body::{Body, Way};
 use crate::serve::memory::Loaded;
 use crate::serve::metrics::Kind;
-use crate::serve::outbox::Outbox;
 use crate::serve::wrapper::CACHE_STATUS;
 use crate::serve::{Error, Site, image, wrapper};
 use crate::store;
@@ -42,7 +41,7 @@ impl<'a> From<&'a Parts> for Asked<'a> {
 pub(super) fn at_once(
     site: &Site,
     request: &Request<Incoming>,
-    outbox: Option<&Arc<Outbox>>,
+    way: &Way,
     now: Instant,
 ) -> Option<Response<Body>> {
     let is_plain = matches!(*request.method(), Method::GET | Method::HEAD)
@@ -51,17 +50,13 @@ pub(super) fn at_once(
     let blob = if is_plain { blob(request.uri().path())? } else { return None };
     let loaded = site.memory.get(blob, now)?;
     let asked = Asked { method: request.method(), uri: request.uri(), headers: request.headers() };
-    let mut response = image::answer(blob, &loaded, asked, image::FOR_EVER, outbox);
+    let mut response = image::answer(blob, &loaded, asked, image::FOR_EVER, way);
     site.finish(asked, &mut response);
     Some(response)
 }
 
 /// Answers a request. What blocks is done elsewhere.
-pub(super) async fn answer(
-    site: Arc<Site>,
-    request: Request<Incoming>,
-    outbox: Option<Arc<Outbox>>,
-) -> (Kind, Response<Body>) {
+pub(super) async fn answer(site: Arc<Site>, request: Request<Incoming>, way: Way) -> (Kind, Response<Body>) {
     if !has_host(request.version(), request.headers()) {
         return (Kind::Other, plain(StatusCode::BAD_REQUEST, "one Host is needed\n"));
     }
@@ -80,7 +75,7 @@ pub(super) async fn answer(
         _ => Kind::Wrapper,
     };
     let looker = Arc::clone(&site);
-    let response = spawn_blocking(move || looker.answer(&head, outbox.as_ref())).await;
+    let response = spawn_blocking(move || looker.answer(&head, &way)).await;
     if site.memory.needs_sweeping() {
         tokio::spawn(Arc::clone(&site.memory).sweep(Arc::clone(&site.store)));
     }
@@ -104,9 +99,9 @@ impl Site {
         (!wrapper::is_meant(&self.families, head)).then(|| pages.router.clone())
     }
 
-    fn answer(&self, head: &Parts, outbox: Option<&Arc<Outbox>>) -> Response<Body> {
+    fn answer(&self, head: &Parts, way: &Way) -> Response<Body> {
         let mut response = match head.method {
-            Method::GET | Method::HEAD => self.find(head, outbox).unwrap_or_else(|error| {
+            Method::GET | Method::HEAD => self.find(head, way).unwrap_or_else(|error| {
                 tracing::error!(error = &error as &dyn std::error::Error, "a request was not answered");
                 plain(error.status(), "the archive cannot be read\n")
             }),
@@ -122,18 +117,18 @@ impl Site {
         tracing::debug!(method = %asked.method, target = %asked.uri, status = response.status().as_u16());
     }
 
-    fn find(&self, head: &Parts, outbox: Option<&Arc<Outbox>>) -> Result<Response<Body>, Error> {
+    fn find(&self, head: &Parts, way: &Way) -> Result<Response<Body>, Error> {
         let path = head.uri.path();
         if let Some(blob) = blob(path) {
             let loaded = self.memory.load(&self.store, blob)?;
             let answer =
-                |loaded: Arc<Loaded>| image::answer(blob, &loaded, head.into(), image::FOR_EVER, outbox);
+                |loaded: Arc<Loaded>| image::answer(blob, &loaded, head.into(), image::FOR_EVER, way);
             return Ok(loaded.map_or_else(absent, answer));
         }
         if path == "/healthz" {
             return Ok(self.health());
         }
-        Ok(wrapper::answer(self, head, outbox)?.unwrap_or_else(absent))
+        Ok(wrapper::answer(self, head, way)?.unwrap_or_else(absent))
     }
 
     /// 503 is for whoever sends requests elsewhere as long as it lasts.

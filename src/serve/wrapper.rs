@@ -4,7 +4,6 @@
 //! leads to this machine, the request is that URL again, and is unwrapped as it would be in the document. Whatever
 //! its host is, `/?<URL>`, `/?url=<URL>` and `/<URL>` are understood.
 
-use std::sync::Arc;
 
 use hyper::header::{HOST, HeaderName, HeaderValue, LINK};
 use hyper::http::request::Parts;
@@ -16,8 +15,7 @@ use crate::catalog::OriginKey;
 use crate::catalog::row::Snapshot;
 use crate::origin::OriginUrl;
 use crate::origin::proxy::Families;
-use crate::serve::body::Body;
-use crate::serve::outbox::Outbox;
+use crate::serve::body::{Body, Way};
 use crate::serve::precondition::http_date;
 use crate::serve::{Error, Site, image};
 
@@ -30,16 +28,12 @@ pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 ///
 /// # Errors
 /// When the store or the catalog cannot be read.
-pub(super) fn answer(
-    site: &Site,
-    head: &Parts,
-    outbox: Option<&Arc<Outbox>>,
-) -> Result<Option<Response<Body>>, Error> {
+pub(super) fn answer(site: &Site, head: &Parts, way: &Way) -> Result<Option<Response<Body>>, Error> {
     for origin in origins(&site.families, head) {
         let Some(copy) = site.catalog.newest(OriginKey::of(&origin))? else { continue };
         let Some(blob) = copy.blob() else { continue };
         if let Some(loaded) = site.memory.load(&site.store, blob)? {
-            let mut response = image::answer(blob, &loaded, head.into(), image::FOR_AN_HOUR, outbox);
+            let mut response = image::answer(blob, &loaded, head.into(), image::FOR_AN_HOUR, way);
             describe(&copy, &mut response);
             return Ok(Some(response));
         }

@@ -24,6 +24,9 @@ use crate::store::{self, Draft, Finished};
 /// Bytes gathered before they are written to the draft; a smaller image is looked at in memory.
 const BUFFER: usize = 256 * 1024;
 
+/// An image that is longer is looked at while no other such is.
+const LARGE: u64 = 1 << 20;
+
 /// The longest list of captures that is read.
 const LONGEST_LIST: usize = 1 << 20;
 
@@ -340,8 +343,11 @@ async fn try_rung(
     let (buffer, draft) = receive(shared, &mut answer).await?;
     let limits = shared.options.limits;
     let writing = Arc::clone(shared);
+    // An SVG may be one single tag, and that is held in memory.
+    let turn = if answer.length() > LARGE { Some(shared.inspecting.acquire().await) } else { None };
     let finished = tokio::task::spawn_blocking(move || finish(&writing, &buffer, draft, &limits));
     let (draft, inspected) = finished.await.map_err(|_| Trouble::Try(TryError::Broken))??;
+    drop(turn);
     let url = answer.final_url.as_str();
     Ok(Ended::Got(Box::new(Got {
         draft,

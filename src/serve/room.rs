@@ -1,0 +1,119 @@
+//! Room for so many connections. When there is none left, those that have asked nothing for the longest time leave, so
+//! that many who are idle do not keep out one who asks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::serve::activity::Activity;
+
+/// Of so many connections one is told to leave at a time: looking for them takes a while.
+const PART: usize = 32;
+/// How long it may take to leave before others are told to.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// For one kind of connections.
+#[derive(Debug)]
+pub(super) struct Room {
+    free: Arc<Semaphore>,
+    at_a_time: usize,
+    guests: Mutex<Guests>,
+}
+
+#[derive(Debug, Default)]
+struct Guests {
+    by_number: HashMap<u64, Arc<Activity>>,
+    next: u64,
+}
+
+impl Room {
+    pub(super) fn new(connections: usize) -> Self {
+        let at_a_time = connections.div_ceil(PART).max(1);
+        Self { free: Arc::new(Semaphore::new(connections)), at_a_time, guests: Mutex::default() }
+    }
+
+    /// Waits for room for a connection, and makes it.
+    pub(super) async fn enter(self: &Arc<Self>, activity: &Arc<Activity>) -> Guest {
+        let permit = loop {
+            if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+                break permit;
+            }
+            self.make();
+            if let Ok(permit) = timeout(PAUSE, Arc::clone(&self.free).acquire_owned()).await {
+                break permit.expect("the semaphore is never closed");
+            }
+        };
+        let mut guests = self.guests.lock().expect("no holder of the guests panics");
+        let number = guests.next;
+        guests.next += 1;
+        guests.by_number.insert(number, Arc::clone(activity));
+        Guest { room: Arc::clone(self), number, _permit: permit }
+    }
+
+    /// Tells those to leave that have been idle for the longest time.
+    fn make(&self) {
+        let guests = self.guests.lock().expect("no holder of the guests panics");
+        let mut idle: Vec<_> = guests
+            .by_number
+            .values()
+            .filter_map(|activity| Some((activity.idle_since()?, activity)))
+            .collect();
+        idle.sort_unstable_by_key(|(since, _)| *since);
+        for (_, activity) in idle.into_iter().take(self.at_a_time) {
+            activity.tell();
+        }
+    }
+}
+
+/// A connection that has room, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Guest {
+    room: Arc<Room>,
+    number: u64,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.room.guests.lock().expect("no holder of the guests panics").by_number.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::activity::Ceased;
+
+    #[tokio::test]
+    async fn who_has_been_idle_for_the_longest_time_leaves_first_and_who_is_busy_never() {
+        let room = Arc::new(Room::new(3));
+        let activity = || Arc::new(Activity::new(Arc::default()));
+        let [busy, old, young] = [activity(), activity(), activity()];
+        let request = busy.begin();
+        let mut guests = Vec::new();
+        for activity in [&young, &busy, &old] {
+            guests.push(room.enter(activity).await);
+        }
+        // What was asked last is what counts.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        drop(young.begin());
+        let new = activity();
+        let entering = tokio::spawn({
+            let (room, new) = (Arc::clone(&room), Arc::clone(&new));
+            async move { room.enter(&new).await }
+        });
+        assert_eq!(timeout(Duration::from_secs(60), old.ceased()).await, Ok(Ceased::Told));
+        assert!(timeout(Duration::ZERO, young.ceased()).await.is_err());
+        drop(guests.pop());
+        let _new = timeout(Duration::from_secs(60), entering).await.expect("there is room").expect("it ends");
+        room.make();
+        assert!(
+            timeout(Duration::from_millis(20), busy.ceased()).await.is_err(),
+            "it has a request under way"
+        );
+        drop(request);
+    }
+}
