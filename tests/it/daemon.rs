@@ -4,7 +4,7 @@ mod lanes;
 mod life;
 mod manager;
 mod retries;
-mod running;
+pub(crate) mod running;
 mod watching;
 
 use imgkeep::digest::Digest;

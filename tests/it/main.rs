@@ -15,6 +15,10 @@ mod crash;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod encodings;
 #[cfg(test)]
 mod explain;

@@ -11,6 +11,7 @@
 
 pub(crate) mod origin;
 pub(crate) mod picture;
+pub(crate) mod rounds;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -190,7 +191,7 @@ impl Test {
 }
 
 impl Outcome {
-    fn of(command: &mut Command, input: &[u8]) -> Self {
+    pub(crate) fn of(command: &mut Command, input: &[u8]) -> Self {
         let mut child = command.spawn().expect("the program was built");
         let mut stdin = child.stdin.take().expect("it is piped");
         let stdout = child.stdout.take().expect("it is piped");

@@ -16,22 +16,22 @@ use crate::support::Test;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// `imgkeep daemon` on a free port of loopback; killed when dropped.
-pub(super) struct Daemon {
-    pub(super) child: Child,
-    pub(super) address: SocketAddr,
+pub(crate) struct Daemon {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
     said: Arc<Mutex<String>>,
 }
 
 impl Daemon {
     /// Starts it and waits until it is at work.
-    pub(super) fn start(test: &Test) -> Self {
+    pub(crate) fn start(test: &Test) -> Self {
         let daemon = Self::start_with(&mut test.command("--format json daemon --listen 127.0.0.1:0"));
         until("it is at work", || daemon.said().contains("at work"));
         daemon
     }
 
     /// Starts it in this way, and waits until it listens.
-    pub(super) fn start_with(command: &mut Command) -> Self {
+    pub(crate) fn start_with(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the program was built");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
@@ -53,11 +53,11 @@ impl Daemon {
     }
 
     /// All that it logged so far.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
-    pub(super) fn get(&self, target: &str) -> Value {
+    pub(crate) fn get(&self, target: &str) -> Value {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
         let request = format!("GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
         stream.write_all(request.as_bytes()).expect("it is read");
@@ -68,28 +68,28 @@ impl Daemon {
     }
 
     /// The runs that archive, the newest first.
-    pub(super) fn runs(&self) -> Vec<Value> {
+    pub(crate) fn runs(&self) -> Vec<Value> {
         let runs = self.get("/api/v1/runs")["runs"].as_array().expect("it is a list").clone();
         let chores = ["scrub", "gc"];
         runs.into_iter().filter(|run| chores.iter().all(|chore| run["kind"] != *chore)).collect()
     }
 
     /// The runs of one kind that went well.
-    pub(super) fn done(&self, kind: &str) -> usize {
+    pub(crate) fn done(&self, kind: &str) -> usize {
         let runs = self.get("/api/v1/runs")["runs"].as_array().expect("it is a list").clone();
         runs.iter().filter(|run| run["kind"] == kind && run["state"] == "done").count()
     }
 
-    pub(super) fn agenda(&self) -> Value {
+    pub(crate) fn agenda(&self) -> Value {
         self.get("/api/v1/daemon")
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Waits for its end.
-    pub(super) fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
@@ -101,7 +101,7 @@ impl Daemon {
     }
 
     /// Ends it as a service manager does, and says how long that took.
-    pub(super) fn stop(&mut self) -> Duration {
+    pub(crate) fn stop(&mut self) -> Duration {
         let start = Instant::now();
         self.signal(Signal::TERM);
         let status = self.wait();
@@ -122,7 +122,7 @@ impl Drop for Daemon {
 }
 
 /// Waits for something to come true.
-pub(super) fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "not so after {PATIENCE:?}: {what}");
