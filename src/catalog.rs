@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ use crate::blob::BlobName;
 use crate::catalog::journal::{Journal, LineRef};
 use crate::catalog::read_only::Opened;
 use crate::catalog::record::Recorder;
-use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, Seen};
+use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, RunRow, Seen};
 use crate::digest::Digest;
-use crate::files;
+use crate::files::{self, stat::Stat};
 use crate::media::MediaType;
 use crate::origin::OriginUrl;
 
@@ -36,13 +37,15 @@ pub mod memory;
 mod migrate;
 pub mod pages;
 mod read_only;
+pub mod rebuild;
 mod record;
 mod report;
 pub mod row;
 mod shelf;
+pub mod trust;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
 /// Prepared statements that a connection keeps.
@@ -59,7 +62,8 @@ pub enum Error {
     },
     /// Written by a later program.
     #[error(
-        "the catalog `{path}` is of version {found}, and this program knows {VERSION} only: use a newer imgkeep"
+        "the catalog `{path}` is of version {found}, and this program knows {VERSION} only: use a newer imgkeep, or, if it is \
+         damaged, let `imgkeep verify --rebuild` make it again from the journal"
     )]
     Version {
         /// The database file.
@@ -88,8 +92,10 @@ pub enum Error {
     /// The journal could not be written.
     #[error(transparent)]
     Files(#[from] files::Error),
-    /// A row does not hold what this program wrote.
-    #[error("the catalog `{path}` is damaged: {what}")]
+    /// It does not hold what this program wrote.
+    #[error(
+        "the catalog `{path}` is damaged: {what}: `imgkeep verify --rebuild` makes it again from the journal"
+    )]
     Damaged {
         /// The database file.
         path: PathBuf,
@@ -99,6 +105,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// What SQLite said of the database at `path`.
+    fn of(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match is_damage(&source) {
+            true => Self::Damaged { path, what: source.to_string() },
+            false => Self::Sqlite { path, source },
+        }
+    }
+
     /// Whether it failed for want of room on the disk.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
@@ -110,6 +125,30 @@ impl Error {
             | Self::Files(_)
             | Self::Damaged { .. } => false,
         }
+    }
+}
+
+/// Whether SQLite found something else than what this program wrote.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::InvalidColumnIndex(_)
+        | rusqlite::Error::Utf8Error(..)
+        | rusqlite::Error::QueryReturnedNoRows => true,
+        // Its statements are right: what they name is not there.
+        rusqlite::Error::SqlInputError { .. } => true,
+        other => matches!(
+            other.sqlite_error_code(),
+            Some(
+                ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::ConstraintViolation
+                    | ErrorCode::TypeMismatch
+                    | ErrorCode::Unknown
+            )
+        ),
     }
 }
 
@@ -193,8 +232,40 @@ impl Run {
     pub fn start(command: &'static str) -> Self {
         let now = jiff::Timestamp::now();
         let name = format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..));
-        Self { name, command, started: now.as_millisecond(), journal: Mutex::new(None) }
+        Self {
+            name,
+            command,
+            started: now.as_millisecond(),
+            journal: Mutex::new(None),
+            parts: AtomicU32::new(0),
+        }
     }
+
+    /// Adds lines to its journal in `folder`. Returns the name of the file and how long it is by then.
+    fn journal<'a>(
+        &self,
+        folder: &Path,
+        lines: impl IntoIterator<Item = LineRef<'a>>,
+    ) -> Result<(String, u64), files::Error> {
+        let mut open = self.journal.lock().expect("no holder of the journal panics");
+        let itself =
+            RunRow { name: self.name.clone(), command: self.command.to_owned(), started: self.started };
+        let mut journal = match open.take() {
+            Some(journal) => journal,
+            None => Journal::create(folder, &self.name, self.parts.fetch_add(1, Relaxed) + 1)?,
+        };
+        let first = (journal.length() == 0).then_some(LineRef::Run(&itself));
+        // After an error it stays closed, and what comes later goes into another file.
+        journal.append(first.into_iter().chain(lines.into_iter().map(shortened)))?;
+        let end = (journal.name().to_owned(), journal.length());
+        *open = Some(journal);
+        Ok(end)
+    }
+}
+
+/// The same line, borrowed for as long as another one.
+fn shortened<'short, 'long: 'short>(line: LineRef<'long>) -> LineRef<'short> {
+    line
 }
 
 /// `//host/path` of a URL on its scheme's usual port; any other as it is.
@@ -242,6 +313,8 @@ pub struct Run {
     started: i64,
     /// Made with the first batch that has something to remember.
     journal: Mutex<Option<Journal>>,
+    /// How many files of the journal it has begun.
+    parts: AtomicU32,
 }
 
 impl Catalog {
@@ -252,7 +325,7 @@ impl Catalog {
     /// [`Error::Url`], [`Error::Version`], or what SQLite says.
     pub fn open(url: &str, journal: &Path) -> Result<Self, Error> {
         let path = path_of(url)?;
-        let sqlite = |source| Error::Sqlite { path: path.clone(), source };
+        let sqlite = |source| Error::of(&path, source);
         let writer = connect(&path).map_err(sqlite)?;
         let found: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
         if found > VERSION {
@@ -266,7 +339,7 @@ impl Catalog {
             journal: journal.to_owned(),
         };
         if found < VERSION {
-            catalog.create().map_err(|source| catalog.sqlite(source))?;
+            catalog.create(found).map_err(|source| catalog.sqlite(source))?;
         }
         Ok(catalog)
     }
@@ -278,7 +351,7 @@ impl Catalog {
     /// [`Error::Url`], [`Error::Version`], [`Error::Outdated`], or what SQLite says.
     pub fn open_read_only(url: &str, journal: &Path) -> Result<Self, Error> {
         let path = path_of(url)?;
-        let sqlite = |source| Error::Sqlite { path: path.clone(), source };
+        let sqlite = |source| Error::of(&path, source);
         let reader = Opened::new(&path).map_err(sqlite)?;
         let found =
             reader.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
@@ -292,11 +365,18 @@ impl Catalog {
         Ok(Self { path, writer: Mutex::new(writer), reader, journal: journal.to_owned() })
     }
 
-    fn create(&self) -> rusqlite::Result<()> {
+    fn create(&self, found: i64) -> rusqlite::Result<()> {
         let mut writer = self.writer();
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been first.
         migrate::migrate(&transaction)?;
+        if (1..trust::SINCE).contains(&found) {
+            // It had all of the journal when it was written last.
+            for name in journal::names(&self.journal).unwrap_or_default() {
+                let length = Stat::of(&self.journal.join(&name)).map_or(0, |stat| stat.size);
+                trust::note(&transaction, &name, length)?;
+            }
+        }
         transaction.commit()
     }
 
@@ -308,21 +388,19 @@ impl Catalog {
         if batch.is_empty() {
             return Ok(());
         }
+        let mut end = None;
         if batch.is_journaled() {
             let lines = batch.snapshots.iter().map(LineRef::Snapshot);
             let lines = lines.chain(batch.rewrites.iter().map(LineRef::Rewrite));
             let lines = lines.chain(batch.placeholders.iter().map(LineRef::Placeholder));
             let lines = lines.chain(batch.given_out.iter().map(LineRef::GivenOut));
-            let mut journal = run.journal.lock().expect("no holder of the journal panics");
-            match &mut *journal {
-                Some(journal) => journal.append(lines)?,
-                none => none.insert(Journal::create(&self.journal, &run.name)?).append(lines)?,
-            }
+            end = Some(run.journal(&self.journal, lines)?);
         }
-        self.write(Some(run), batch).map_err(|source| self.sqlite(source))
+        self.write(Some(run), batch, end).map_err(|source| self.sqlite(source))
     }
 
-    fn write(&self, run: Option<&Run>, batch: &Batch) -> rusqlite::Result<()> {
+    /// `end` is how much of which file of the journal is recorded then.
+    fn write(&self, run: Option<&Run>, batch: &Batch, end: Option<(String, u64)>) -> rusqlite::Result<()> {
         let mut writer = self.writer();
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(run) = run.filter(|_| !batch.rewrites.is_empty()) {
@@ -333,6 +411,9 @@ impl Catalog {
                 .execute(params![run.name, run.command, run.started])?;
         }
         Recorder::new(&transaction).batch(batch)?;
+        if let Some((name, length)) = end {
+            trust::note(&transaction, &name, length)?;
+        }
         transaction.commit()
     }
 
@@ -344,15 +425,21 @@ impl Catalog {
         let reader = self.reader();
         let mut query = reader
             .prepare_cached(
-                "SELECT digest, extension FROM snapshots JOIN blobs ON blobs.id = blob
+                "SELECT digest, extension, sum FROM snapshots JOIN blobs ON blobs.id = blob
                  WHERE origin = ?1 ORDER BY taken DESC LIMIT 1",
             )
             .map_err(|source| self.sqlite(source))?;
         let row = query
-            .query_row([origin.0], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?)))
+            .query_row([origin.0], |row| {
+                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<u32>>(2)?))
+            })
             .optional()
             .map_err(|source| self.sqlite(source))?;
-        row.map(|(digest, extension)| self.blob_name(digest, &extension)).transpose()
+        let Some((digest, extension, sum)) = row else { return Ok(None) };
+        if sum.is_some_and(|sum| sum != trust::sum([&origin.0[..], &digest])) {
+            return Err(self.damaged("it does not say for sure what an origin gave".to_owned()));
+        }
+        self.blob_name(digest, &extension).map(Some)
     }
 
     /// Every copy that an origin gave, the newest first.
@@ -401,14 +488,18 @@ impl Catalog {
     /// What SQLite says.
     pub fn origins_of(&self, digest: Digest) -> Result<Vec<String>, Error> {
         let reader = self.reader();
-        let collect = || -> rusqlite::Result<Vec<String>> {
+        let collect = || -> rusqlite::Result<Vec<(String, [u8; 16])>> {
             let mut query = reader.prepare_cached(
-                "SELECT DISTINCT origins.url FROM blobs JOIN snapshots ON blob = blobs.id JOIN origins ON key = origin
+                "SELECT DISTINCT origins.url, key FROM blobs JOIN snapshots ON blob = blobs.id JOIN origins ON key = origin
                  WHERE digest = ?1 ORDER BY taken",
             )?;
-            query.query_map([digest.as_bytes()], |row| row.get(0))?.collect()
+            query.query_map([digest.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         };
-        collect().map_err(|source| self.sqlite(source))
+        let found = collect().map_err(|source| self.sqlite(source))?;
+        if let Some((url, _)) = found.iter().find(|(url, key)| OriginKey::of_text(url).0 != *key) {
+            return Err(self.damaged(format!("the origin `{url}` is called by another's key")));
+        }
+        Ok(found.into_iter().map(|(url, _)| url).collect())
     }
 
     /// The identity of a document's file as it was last read or written, if it was.
@@ -484,7 +575,7 @@ impl Catalog {
         let reader = self.reader();
         let select = || -> rusqlite::Result<Vec<Packed>> {
             let mut query = reader.prepare_cached(&format!(
-                "SELECT path, after, before, mtime, edits
+                "SELECT path, after, before, mtime, edits, sum
                  FROM rewrites JOIN documents ON documents.id = document WHERE {condition}
                  ORDER BY rewrites.id DESC",
             ))?;
@@ -495,6 +586,7 @@ impl Catalog {
                     before: row.get(2)?,
                     mtime: row.get(3)?,
                     edits: row.get(4)?,
+                    sum: row.get(5)?,
                 })
             };
             query.query_map([value], row)?.collect()
@@ -523,13 +615,17 @@ impl Catalog {
             let blob = self.blob_name(digest, &extension)?;
             Ok(KeptLink { start: row.start, len: row.len, blob, original: row.original, run })
         };
-        Ok(Rewrite {
+        let rewrite = Rewrite {
             before: Digest::from_bytes(packed.before),
             after: Digest::from_bytes(packed.after),
             mtime: packed.mtime,
             links: rows.into_iter().map(look_up).collect::<Result<_, _>>()?,
-            document: packed.document,
-        })
+            document: packed.document.clone(),
+        };
+        if packed.sum.is_some_and(|sum| sum != rewrite.sum()) {
+            return Err(damaged());
+        }
+        Ok(rewrite)
     }
 
     /// Forgets that a document was seen, so that the next run reads it; its way back stays.
@@ -576,10 +672,11 @@ impl Catalog {
     }
 
     fn sqlite(&self, source: rusqlite::Error) -> Error {
-        Error::Sqlite { path: self.path.clone(), source }
+        Error::of(&self.path, source)
     }
 
-    fn damaged(&self, what: String) -> Error {
+    /// The error for what is not as it was written.
+    pub(crate) fn damaged(&self, what: String) -> Error {
         Error::Damaged { path: self.path.clone(), what }
     }
 }
@@ -591,6 +688,7 @@ struct Packed {
     before: [u8; 32],
     mtime: i64,
     edits: Vec<u8>,
+    sum: Option<u32>,
 }
 
 fn path_of(url: &str) -> Result<PathBuf, Error> {

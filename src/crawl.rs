@@ -150,7 +150,7 @@ pub enum Skip {
         limit: u64,
     },
     /// The system does not let us.
-    #[error("it cannot be read")]
+    #[error("it cannot be read: {source}")]
     Unreadable {
         /// What it said.
         source: io::Error,

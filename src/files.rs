@@ -148,7 +148,7 @@ pub fn digest(path: &Path) -> Result<(Digest, Stat), Error> {
     Ok((digest_of(&mut file, path)?, stat))
 }
 
-fn digest_of(file: &mut File, path: &Path) -> Result<Digest, Error> {
+pub(crate) fn digest_of(file: &mut File, path: &Path) -> Result<Digest, Error> {
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -264,6 +264,12 @@ pub fn read_to_string(path: &Path, limit: u64) -> Result<String, Error> {
 /// The absolute path with every symlink followed.
 pub fn canonicalize(path: &Path) -> Result<PathBuf, Error> {
     fs::canonicalize(path).map_err(Error::io(path, "find"))
+}
+
+/// What tells the file system of `path` from others, as far as it says.
+pub fn file_system(path: &Path) -> Result<u64, Error> {
+    let found = rustix::fs::statvfs(path).map_err(|error| Error::io(path, "find")(error.into()))?;
+    Ok(found.f_fsid)
 }
 
 /// The names in a folder, sorted.

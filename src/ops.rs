@@ -31,6 +31,7 @@ mod lossy;
 mod parallel;
 pub mod placeholders;
 pub mod preview;
+pub mod rebuild;
 pub mod relink;
 pub mod repair;
 pub mod restore;
@@ -129,16 +130,14 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens both, and makes what is missing.
+    /// Opens both, and makes what is missing. What the catalog lacks of the store's journal it has afterwards.
     ///
     /// # Errors
     /// When either cannot be used.
     pub fn open(store: &Path, catalog: &str) -> anyhow::Result<Self> {
         let store =
             Store::open(store).with_context(|| format!("cannot open the store `{}`", store.display()))?;
-        let catalog = Catalog::open(catalog, &store.root().join("journal"))
-            .with_context(|| format!("cannot open the catalog `{catalog}`"))?;
-        Ok(Self { store: Arc::new(store), catalog: Arc::new(catalog) })
+        rebuild::open(Arc::new(store), catalog)
     }
 
     /// Opens both to read them. Makes nothing and writes nothing, and needs no leave to; others may write meanwhile.
@@ -182,6 +181,11 @@ impl Archive {
         name.push(b'/');
         name
     }
+}
+
+/// An error with its causes, in one line for a person.
+fn why(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 /// Whether something failed for want of room on a disk.

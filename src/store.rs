@@ -30,6 +30,8 @@ use crate::files::stat::Stat;
 use crate::files::{self, litter};
 use crate::media::MediaType;
 
+mod stray;
+
 const VERSION: &str = "imgkeep store 1\n";
 /// The longest `VERSION` that is read.
 const VERSION_BYTES: u64 = 4096;
@@ -47,6 +49,12 @@ pub enum Error {
         path: PathBuf,
         /// Its first line.
         found: String,
+    },
+    /// A blob's file has other bytes than its name says.
+    #[error("`{}` is damaged: `imgkeep verify --repair` looks for it again", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
     },
     /// Something was to be kept in a store that was opened to be read.
     #[error("the store `{root}` is only read")]
@@ -188,6 +196,17 @@ impl Store {
             draft.path.clear();
         }
         Ok(self.folder.sync_files(&shards)?)
+    }
+
+    /// As long as the answer lives, no other process opens the store.
+    ///
+    /// # Errors
+    /// When the lock cannot be had.
+    pub fn gate(&self) -> Result<Hold, Error> {
+        let path = self.root.join("incoming").join("lock");
+        let file = files::open_to_lock(&path)?;
+        file.lock().map_err(files::Error::io(&path, "lock"))?;
+        Ok(Hold { _file: file })
     }
 
     /// As long as the answer lives, no process removes a blob. Waits for one that does.

@@ -77,6 +77,12 @@ impl Catalog {
         Ok(rows.into_iter().map(|(snapshot, _)| snapshot).collect())
     }
 
+    /// Every copy of every origin, with all that is known of it.
+    pub(super) fn all_copies(&self) -> Result<Vec<Snapshot>, Error> {
+        let rows = self.query(&format!("SELECT {COLUMNS} FROM {TABLES} ORDER BY taken"), copy)?;
+        rows.into_iter().map(|row| self.whole(row)).collect()
+    }
+
     fn whole(&self, (snapshot, attempts): (Snapshot, Option<String>)) -> Result<Snapshot, Error> {
         let Some(attempts) = attempts else { return Ok(snapshot) };
         Ok(Snapshot { attempts: self.attempts(&snapshot.origin, &attempts)?, ..snapshot })

@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::blob::BlobName;
+use crate::catalog::journal::LineRef;
 use crate::catalog::journal::fate::{self, Fate};
-use crate::catalog::journal::{Journal, LineRef};
 use crate::catalog::row::Removal;
-use crate::catalog::{Catalog, Error, OriginKey, Run, edits};
+use crate::catalog::{Catalog, Error, OriginKey, Run, edits, trust};
 use crate::digest::Digest;
 
 /// A day, in milliseconds.
@@ -304,17 +304,11 @@ impl Catalog {
             digests: of(false).map(|found| found.blob.digest).collect(),
             recorded: of(true).map(|found| found.blob.digest).collect(),
         };
-        {
-            let mut journal = run.journal.lock().expect("no holder of the journal panics");
-            let lines = [LineRef::Removal(&removal)];
-            match &mut *journal {
-                Some(journal) => journal.append(lines)?,
-                none => none.insert(Journal::create(&self.journal, &run.name)?).append(lines)?,
-            }
-        }
+        let (name, length) = run.journal(&self.journal, [LineRef::Removal(&removal)])?;
         going
             .iter()
             .try_for_each(|found| forget_blob(&transaction, found.id, found.recorded.then_some(now)))
+            .and_then(|()| trust::note(&transaction, &name, length))
             .and_then(|()| transaction.commit())
             .map_err(sqlite)?;
         Ok(going)
@@ -587,7 +581,7 @@ mod tests {
             assert!(!catalog.knows(Digest::of(b"old")).unwrap());
         };
         check(&catalog);
-        catalog.rebuild(|digest| digest == Digest::of(b"other")).unwrap();
+        catalog.rebuild(None, |digest| digest == Digest::of(b"other")).unwrap();
         check(&catalog);
         // It is had again.
         let again = vec![snapshot(13, b"new")];

@@ -24,6 +24,9 @@ pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     if found < 5 {
         transaction.execute_batch(include_str!("schema/5.sql"))?;
     }
+    if found < 6 {
+        transaction.execute_batch(include_str!("schema/6.sql"))?;
+    }
     transaction.pragma_update(None, "user_version", VERSION)
 }
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use rusqlite::{Transaction, params};
 
 use crate::catalog::OriginKey;
-use crate::catalog::edits;
-use crate::catalog::row::{Attempt, Batch, Counts, Failure, Placeholder, Rewrite, Seen, Snapshot};
+use crate::catalog::row::{Attempt, Batch, Counts, Failure, Placeholder, Rewrite, RunRow, Seen, Snapshot};
 use crate::catalog::shelf::Shelf;
+use crate::catalog::{edits, trust};
 use crate::digest::Digest;
 use crate::ladder::hosts::Host;
 
@@ -79,8 +79,8 @@ impl<'a> Recorder<'a> {
         self.shelf.put(blob, &snapshot.origin)?;
         self.transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO snapshots (origin, taken, blob, source, url, etag, last_modified, attempts)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT OR REPLACE INTO snapshots (origin, taken, blob, source, url, etag, last_modified, attempts, sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 key,
@@ -90,7 +90,8 @@ impl<'a> Recorder<'a> {
                 snapshot.url,
                 snapshot.etag,
                 snapshot.last_modified,
-                (!snapshot.attempts.is_empty()).then(|| json(&snapshot.attempts))
+                (!snapshot.attempts.is_empty()).then(|| json(&snapshot.attempts)),
+                trust::sum([&key[..], snapshot.digest.as_bytes()])
             ])?;
         self.transaction.prepare_cached("DELETE FROM failures WHERE origin = ?1")?.execute([key])?;
         Ok(())
@@ -176,14 +177,16 @@ impl<'a> Recorder<'a> {
         self.shelf.show(document, &rows)?;
         self.transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO rewrites (document, after, before, mtime, edits) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO rewrites (document, after, before, mtime, edits, sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 document,
                 rewrite.after.as_bytes(),
                 rewrite.before.as_bytes(),
                 rewrite.mtime,
-                edits::pack(&rows)
+                edits::pack(&rows),
+                rewrite.sum()
             ])?;
         // Whether it becomes so is seen when the document is read next: a record alone tells nothing of its bytes.
         self.transaction
@@ -234,6 +237,17 @@ impl<'a> Recorder<'a> {
             .query_row([digest.as_bytes()], |row| row.get(0))?;
         self.blobs.insert(digest, id);
         Ok(id)
+    }
+
+    /// A run that a journal tells of.
+    pub(super) fn known_run(&self, run: &RunRow) -> rusqlite::Result<()> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO runs (name, command, started) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET command = ?2, started = ?3 WHERE started = 0",
+            )?
+            .execute(params![run.name, run.command, run.started])?;
+        Ok(())
     }
 
     fn run(&mut self, name: &str) -> rusqlite::Result<i64> {

@@ -1,16 +1,14 @@
 //! Questions of those who look at the archive as a whole.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::Row;
 use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::gallery::document;
-use crate::catalog::journal::{self, Line, fate};
-use crate::catalog::row::{Batch, DocumentRow, Failure, HostRow, RunRow, Totals};
+use crate::catalog::row::{DocumentRow, Failure, HostRow, RunRow, Totals};
 use crate::catalog::{Catalog, Error};
-use crate::digest::Digest;
 
 impl Catalog {
     /// Every run, the newest first.
@@ -143,57 +141,6 @@ impl Catalog {
             "SELECT path FROM documents WHERE archived > 0 OR id IN (SELECT document FROM rewrites) ORDER BY path",
             |row| row.get(0),
         )
-    }
-
-    /// Records every line of the journal again; what is there already stays. Blobs that were removed on purpose and
-    /// not kept again since, and that the store does not have by `stored`, stay removed. Returns the number of lines.
-    ///
-    /// # Errors
-    /// What the disk or SQLite says.
-    pub fn rebuild(&self, stored: impl Fn(Digest) -> bool) -> Result<u64, Error> {
-        let mut removed = HashSet::new();
-        // Copies first: a rewrite may stand before the snapshot it relies on, in another run's journal.
-        let snapshots = self.replay(|line| match line {
-            Line::Snapshot(snapshot) => Some(Batch { snapshots: vec![snapshot], ..Batch::default() }),
-            Line::Placeholder(found) => Some(Batch { placeholders: vec![found], ..Batch::default() }),
-            Line::GivenOut(blob) => Some(Batch { given_out: vec![blob], ..Batch::default() }),
-            Line::Removal(removal) => {
-                removed.extend(removal.digests.into_iter().chain(removal.recorded));
-                Some(Batch::default())
-            }
-            Line::Rewrite(_) => None,
-        })?;
-        let rewrites = self.replay(|line| match line {
-            Line::Snapshot(_) | Line::Placeholder(_) | Line::GivenOut(_) | Line::Removal(_) => None,
-            Line::Rewrite(rewrite) => Some(Batch { rewrites: vec![rewrite], ..Batch::default() }),
-        })?;
-        removed.retain(|digest| !stored(*digest));
-        if !removed.is_empty() {
-            let (fates, _) = fate::fates(&self.journal, &|digest| removed.contains(&digest))?;
-            removed.retain(|digest| fates.get(digest).is_some_and(|fate| !fate.is_kept()));
-            self.remove_again(&removed)?;
-        }
-        Ok(snapshots + rewrites)
-    }
-
-    fn replay(&self, mut pick: impl FnMut(Line) -> Option<Batch>) -> Result<u64, Error> {
-        const LINES: u64 = 1_000;
-        let mut batch = Batch::default();
-        let mut lines = 0;
-        journal::read(&self.journal, |line| {
-            let Some(picked) = pick(line) else { return Ok(()) };
-            batch.snapshots.extend(picked.snapshots);
-            batch.placeholders.extend(picked.placeholders);
-            batch.rewrites.extend(picked.rewrites);
-            batch.given_out.extend(picked.given_out);
-            lines += 1;
-            if lines % LINES == 0 {
-                self.write(None, &std::mem::take(&mut batch)).map_err(|source| self.sqlite(source))?;
-            }
-            Ok::<_, Error>(())
-        })?;
-        self.write(None, &batch).map_err(|source| self.sqlite(source))?;
-        Ok(lines)
     }
 
     pub(super) fn query<T>(

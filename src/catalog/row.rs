@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use crate::blob::BlobName;
-use crate::catalog::OriginKey;
+use crate::catalog::{OriginKey, trust};
 use crate::digest::Digest;
 use crate::fetch::Reason;
 use crate::ladder::Rung;
@@ -210,6 +210,20 @@ pub struct Rewrite {
     pub links: Vec<KeptLink>,
 }
 
+impl Rewrite {
+    /// Tells it from one with a flipped bit.
+    pub(super) fn sum(&self) -> u32 {
+        let Self { document, before, after, mtime, links } = self;
+        let text = |link: &KeptLink| format!("{} {} {} {}", link.start, link.len, link.blob, link.run);
+        let links: Vec<(String, &[u8])> = links.iter().map(|link| (text(link), &*link.original)).collect();
+        let mtime = mtime.to_le_bytes();
+        let head = [&**document, before.as_bytes(), after.as_bytes(), &mtime];
+        trust::sum(
+            head.into_iter().chain(links.iter().flat_map(|(text, original)| [text.as_bytes(), original])),
+        )
+    }
+}
+
 /// A document as it was last seen: enough to know that nothing is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -323,7 +337,7 @@ pub struct DocumentRow {
 }
 
 /// A run that could change something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRow {
     /// What `restore --run` calls it.
     pub name: String,

@@ -151,7 +151,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut report = outcome??;
     report.skip_all(skipped);
     print_report(context, &report, arguments, &mut io::stdout())?;
-    Ok(exit(&report))
+    match report.broke_off.take() {
+        Some(error) => Err(error),
+        None => Ok(exit(&report)),
+    }
 }
 
 /// What a configuration means for a run; no diffs.

@@ -80,7 +80,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
 
     writeln!(out, "\n$ imgkeep restore posts")?;
     let options = change::Options { replace: config.replace_options(), dry_run: false, diffs: false };
-    let restored = restore(&reader, &archive, &entries, &Selection::default(), &options)?;
+    let restored = restore(&reader, &archive, &entries, &Selection::default(), &options);
+    if let Some(error) = restored.broke_off {
+        return Err(error);
+    }
     ensure!(restored.failed.is_empty(), "a post could not be restored: {:?}", restored.failed);
     let (links, changed) = (Count(restored.links, "link"), Count(restored.changed, "document"));
     writeln!(out, "{links} restored in {changed} of {}", restored.scanned)?;

@@ -50,10 +50,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let (entries, early) = setup::documents(&reader, &archive, &arguments.paths, arguments.dry_run)?;
     let options =
         Options { replace: config.replace_options(), dry_run: arguments.dry_run, diffs: arguments.diff };
-    let mut report = restore(&reader, &archive, &entries, &selection, &options)?;
+    let mut report = restore(&reader, &archive, &entries, &selection, &options);
     report.failed.extend(early);
     let verb = if arguments.dry_run { "would be restored" } else { "restored" };
-    print_report(context, &report, "restored", verb)
+    print_report(context, report, "restored", verb)
 }
 
 /// The images that a digest or URL stands for.
@@ -72,7 +72,10 @@ fn digests(archive: &Archive, families: &Families, image: &str) -> Result<Vec<Di
 }
 
 /// The report of a command that changes kept links.
-pub(super) fn print_report(context: &Context, report: &Report, key: &str, verb: &str) -> Result<Exit> {
+///
+/// # Errors
+/// What ended the command before its end, once the rest is told.
+pub(super) fn print_report(context: &Context, report: Report, key: &str, verb: &str) -> Result<Exit> {
     let mut out = io::stdout();
     match context.format {
         Format::Json => {
@@ -101,5 +104,8 @@ pub(super) fn print_report(context: &Context, report: &Report, key: &str, verb: 
         }
     }
     out.flush()?;
+    if let Some(error) = report.broke_off {
+        return Err(error);
+    }
     Ok(if report.failed.is_empty() && report.unknown == 0 { Exit::Done } else { Exit::Incomplete })
 }

@@ -50,6 +50,12 @@ pub(super) fn archive_if_any(config: &Config) -> Result<Option<Archive>> {
     if config.store.path.join("VERSION").is_file() { archive(config).map(Some) } else { Ok(None) }
 }
 
+/// Whether there is an archive; its absence is the user's slip.
+pub(super) fn check_archive(config: &Config) -> Result<()> {
+    let path = &config.store.path;
+    if path.join("VERSION").is_file() { Ok(()) } else { Err(absent(path)) }
+}
+
 /// The archive; its absence is the user's slip.
 pub(super) fn existing_archive(config: &Config) -> Result<Archive> {
     archive_if_any(config)?.ok_or_else(|| absent(&config.store.path))

@@ -14,8 +14,9 @@ use crate::cli::{Context, Format, print, setup, stop};
 use crate::crawl;
 use crate::ops::archive::Progress;
 use crate::ops::audit::{self, remote_images};
+use crate::ops::rebuild;
 use crate::ops::repair::{self, Lost, Repaired, Version};
-use crate::ops::verify::{self, Finding, rebuild};
+use crate::ops::verify::{self, Finding};
 use crate::ops::{Archive, Reader};
 
 #[derive(Debug, clap::Args)]
@@ -42,17 +43,25 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         return audit(context, &arguments.audit);
     }
     let reader = setup::reader(&context.config)?;
-    let archive = setup::existing_archive(&context.config)?;
-    if arguments.rebuild {
-        let lines = rebuild(&archive)?;
-        tracing::info!(lines, "the catalog was made again from the journal");
-    }
+    let (archive, spoiled) = match arguments.rebuild {
+        true => {
+            setup::check_archive(&context.config)?;
+            let (archive, read) = rebuild::anew(&context.config.store.path, &context.config.catalog.url)?;
+            tracing::info!(lines = read.lines, "the catalog was made again from the journal");
+            (archive, read.spoiled)
+        }
+        false => (setup::existing_archive(&context.config)?, Vec::new()),
+    };
     let limits = context.config.media_limits();
-    let report = verify::verify(&reader, &archive, arguments.pixels.then_some(&limits))?;
+    let mut report = verify::verify(&reader, &archive, arguments.pixels.then_some(&limits))?;
+    // What stood there is in no other place.
+    report.findings.splice(0..0, spoiled.into_iter().map(Finding::from));
+    let mut broke_off = None;
     let (report, repair) = match arguments.repair {
         false => (report, None),
         true => {
-            let (report, repair) = repaired(context, reader, archive, report)?;
+            let (report, mut repair) = repaired(context, reader, archive, report)?;
+            broke_off = repair.broke_off.take();
             (report, Some(repair))
         }
     };
@@ -76,6 +85,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
             repair.iter().try_for_each(|repair| describe_repair(repair, &mut out))?;
             human(&report, &mut out)?;
         }
+    }
+    if let Some(error) = broke_off {
+        return Err(error);
     }
     Ok(match repair {
         Some(repair) if repair.interrupted => Exit::Fatal,
@@ -104,7 +116,7 @@ fn repaired(
 
 fn human(report: &verify::Report, out: &mut impl Write) -> io::Result<()> {
     for finding in &report.findings {
-        writeln!(out, "{}", describe(finding))?;
+        writeln!(out, "{finding}")?;
     }
     let verdict = match report.findings.len() as u64 {
         0 => "all is well".to_owned(),
@@ -140,17 +152,6 @@ fn describe_repair(repair: &repair::Report, out: &mut impl Write) -> io::Result<
         writeln!(out, "stopped before the end: run the same command again to go on")?;
     }
     Ok(())
-}
-
-fn describe(finding: &Finding) -> String {
-    match finding {
-        Finding::Missing { blob } => format!("missing   {blob}"),
-        Finding::Corrupt { blob } => format!("corrupt   {blob}"),
-        Finding::Undrawable { blob, why } => format!("undrawable {blob}: {why}"),
-        Finding::Orphaned { path } => format!("orphaned  {}: the catalog does not know it", path.display()),
-        Finding::Dangling { document, blob } => format!("dangling  {} points at {blob}", document.display()),
-        Finding::Unreadable { path, why } => format!("unreadable {}: {why}", path.display()),
-    }
 }
 
 /// Lists what a browser would still ask other servers for.

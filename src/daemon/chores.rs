@@ -117,7 +117,7 @@ impl Work {
             return Ok(outcome);
         }
         for finding in &scrubbed.found.findings {
-            tracing::error!(?finding, "a kept image is not as it was");
+            tracing::error!(%finding, "a kept image is not as it was");
         }
         if self.is_paused {
             outcome.push_str(", not fetched again for want of room on the disk");
@@ -131,6 +131,9 @@ impl Work {
         let repair = repair::repair(reader, archive, fetcher, options, progress, scrubbed.found);
         // On the runtime's own threads: those that it starts from here would have the least priority, too, and keep it.
         let (_, report) = runtime.block_on(runtime.spawn(repair))??;
+        if let Some(error) = report.broke_off {
+            return Err(error);
+        }
         for repaired in &report.repaired {
             tracing::warn!(blob = %repaired.blob, source = %repaired.source, "fetched again");
         }

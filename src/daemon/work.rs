@@ -169,6 +169,9 @@ impl Work {
         let mut report = ended.map_err(failed(Some(&id)))?;
         report.skip_all(found.skipped);
         tell(&report);
+        if let Some(error) = report.broke_off.take() {
+            return Err(failed(Some(&id))(error));
+        }
         let (again, stopped) = (passing(&report), report.interrupted);
         let disk_full = self.is_disk_full(&report);
         if !stopped && rewrite {

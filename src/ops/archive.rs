@@ -101,8 +101,8 @@ pub enum Update {
 /// were left are not opened.
 ///
 /// # Errors
-/// When the store, the catalog or the disk fails: nothing is lost, and another run finishes the work. What
-/// cannot be fetched and what cannot be rewritten is in the report instead.
+/// When the store, the catalog or the disk fails before anything is done. What fails later, what cannot be fetched and
+/// what cannot be rewritten is in the report: nothing is lost, and another run finishes the work.
 pub async fn archive(
     reader: Arc<Reader>,
     archive: Arc<Archive>,
@@ -125,8 +125,11 @@ pub async fn archive(
     if !report.interrupted {
         report = walk(&shared, entries, &folders, &asked, report).await?;
     }
-    if shared.options.update == Update::Follow && !report.interrupted {
-        follow::follow(&shared, before, asked, &mut report).await?;
+    if shared.options.update == Update::Follow
+        && !report.interrupted
+        && let Err(error) = follow::follow(&shared, before, asked, &mut report).await
+    {
+        report.break_off(error);
     }
     report.run.clone_from(&shared.run.name);
     report.elapsed = started.elapsed();
@@ -146,14 +149,22 @@ async fn walk(
     let (sender, receiver) = mpsc::channel(64);
     let (reader, archive) = (Arc::clone(&shared.reader), Arc::clone(&shared.archive));
     let reading = read_in_background(reader, archive, entries, sender);
-    let (mut report, found) = Loop::new(Arc::clone(shared), report)?.run(receiver).await?;
+    let (mut report, found) = Loop::new(Arc::clone(shared), report)?.run(receiver).await;
     reading.await.context("the reading thread stopped")?;
     unmasked.extend(found);
     // Who is asked instead may have a banner of their own.
     while !unmasked.is_empty() && !report.interrupted {
-        unmasked = recall::recall(shared, unmasked, folders, &mut report).await?;
+        match recall::recall(shared, unmasked, folders, &mut report).await {
+            Ok(more) => unmasked = more,
+            Err(error) => {
+                report.break_off(error);
+                break;
+            }
+        }
     }
-    update::settle(shared, asked, &mut report)?;
+    if let Err(error) = update::settle(shared, asked, &mut report) {
+        report.break_off(error);
+    }
     Ok(report)
 }
 
@@ -204,7 +215,10 @@ pub(super) async fn archive_resolved(
     drop(sender);
     let options = Options { rewrite: false, ..options };
     let shared = Shared::new(reader, archive, fetcher, options, progress)?;
-    let (mut report, _) = Loop::new(shared, Report::looked_at(1))?.run(receiver).await?;
+    let (mut report, _) = Loop::new(shared, Report::looked_at(1))?.run(receiver).await;
+    if let Some(error) = report.broke_off {
+        return Err(error);
+    }
     report.elapsed = started.elapsed();
     Ok(report)
 }

@@ -14,7 +14,7 @@ use crate::document::diff;
 use crate::document::splice::Patch;
 use crate::files::replace::{self, Mtime, Replacement};
 use crate::ops::kept::{Kept, kept, link};
-use crate::ops::{Archive, Document, Reader, parallel};
+use crate::ops::{Archive, Document, Reader, parallel, why};
 use crate::rewrite::{self, Standing};
 
 /// A slice of this size is replaced at once.
@@ -49,6 +49,8 @@ pub struct Report {
     pub failed: Vec<(PathBuf, String)>,
     /// Unified diffs, if they were asked for.
     pub diffs: Vec<Vec<u8>>,
+    /// What stopped it before its end, if the catalog failed.
+    pub broke_off: Option<anyhow::Error>,
 }
 
 /// The change to one document, planned and not yet made.
@@ -85,8 +87,7 @@ type Planner<'a> = dyn Fn(&Planning<'_>) -> Result<Plan> + Sync + 'a;
 
 /// Plans every document with `plan`, on every core, and replaces those that change.
 ///
-/// # Errors
-/// When the catalog fails. A document that cannot be changed is in the report.
+/// A document that cannot be changed is in the report, and so is what ends it all.
 pub(super) fn change(
     reader: &Reader,
     archive: &Archive,
@@ -94,7 +95,7 @@ pub(super) fn change(
     entries: &[Entry],
     options: &Options,
     plan: &Planner<'_>,
-) -> Result<Report> {
+) -> Report {
     let changer = Changer { reader, archive, run: Run::start(command), options, plan };
     let mut report = Report { scanned: entries.len() as u64, ..Report::default() };
     let mut slice = Slice::default();
@@ -112,10 +113,8 @@ pub(super) fn change(
             if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         },
     );
-    match failed {
-        Some(error) => Err(error),
-        None => changer.make(slice, &mut report).map(|()| report),
-    }
+    report.broke_off = failed.or_else(|| changer.make(slice, &mut report).err());
+    report
 }
 
 /// A document that is about to change. Its bytes are read again then: memory holds what changes only.
@@ -266,7 +265,7 @@ impl Changer<'_> {
                     report.made(document);
                 }
                 Err(refused) if refused.is_transient() && !last => again.push(document.entry),
-                Err(refused) => report.failed.push((document.entry.path, refused.to_string())),
+                Err(refused) => report.failed.push((document.entry.path, why(refused))),
             }
         }
         self.archive.catalog.forget(&changed)?;

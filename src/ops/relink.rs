@@ -1,7 +1,5 @@
 //! Changes how kept links are written, in place; asks nobody and keeps the way back.
 
-use anyhow::Result;
-
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::document::splice::{Edit, Patch};
@@ -10,17 +8,14 @@ use crate::ops::change::{self, Change, Plan, Planning, Report};
 use crate::ops::{Archive, BASE_ELSEWHERE, Reader};
 use crate::rewrite::link::LinkStyle;
 
-/// Writes every kept link of `entries` in `style`.
-///
-/// # Errors
-/// When the catalog fails. A document that cannot be changed is in the report.
+/// Writes every kept link of `entries` in `style`. What fails is in the report.
 pub fn relink(
     reader: &Reader,
     archive: &Archive,
     entries: &[Entry],
     style: &LinkStyle,
     options: &change::Options,
-) -> Result<Report> {
+) -> Report {
     change::change(reader, archive, "relink", entries, options, &|planning| {
         Ok(plan(archive, planning, style))
     })

@@ -4,11 +4,12 @@
 //! documents mean the image that was there.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use url::Url;
 
@@ -43,6 +44,8 @@ pub struct Report {
     pub unrepaired: Vec<Lost>,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
+    /// What stopped it, if that was the disk, the store or the catalog.
+    pub broke_off: Option<anyhow::Error>,
 }
 
 /// A blob that is whole again.
@@ -50,7 +53,7 @@ pub struct Report {
 pub struct Repaired {
     /// Its name.
     pub blob: BlobName,
-    /// The rung of the ladder that gave it.
+    /// The rung of the ladder that gave it; `store` if it was elsewhere in the store.
     pub source: String,
     /// Where the bytes came from.
     pub url: String,
@@ -80,7 +83,7 @@ pub struct Version {
 /// Looks for every blob that `found` says is missing or damaged, and takes what is mended out of `found`.
 ///
 /// # Errors
-/// When the store, the catalog or the disk fails; what was put in place stays.
+/// When the store, the catalog or the disk fails before anything is done; what fails later is in the report.
 pub async fn repair(
     reader: Arc<Reader>,
     archive: Arc<Archive>,
@@ -89,12 +92,16 @@ pub async fn repair(
     progress: Arc<Progress>,
     mut found: verify::Report,
 ) -> Result<(verify::Report, Report)> {
+    verify::write_down(&archive, &mut found)?;
     // What was said before does not count: whoever asks for a repair wants everybody asked.
     let options = Options { retry: true, ..options };
     let shared = Shared::new(Arc::clone(&reader), Arc::clone(&archive), fetcher, options, progress)?;
-    let (broken, searching) = (broken(&archive, &found), (Arc::clone(&reader), Arc::clone(&archive)));
-    let search = tokio::task::spawn_blocking(move || searches(&searching.0, &searching.1, broken));
-    let searches = search.await.context("the reading thread stopped")??;
+    let (mut broken, searching) = (broken(&archive, &found), (Arc::clone(&reader), Arc::clone(&archive)));
+    let search = tokio::task::spawn_blocking(move || {
+        let recovered = recover(&searching.1, &mut broken)?;
+        Ok::<_, anyhow::Error>((recovered, searches(&searching.0, &searching.1, broken)?))
+    });
+    let (recovered, searches) = search.await.context("the reading thread stopped")??;
     let climb = Climb::new(Arc::clone(&shared))?;
     let mut repair = Repair {
         climb,
@@ -102,13 +109,18 @@ pub async fn repair(
         archive: Arc::clone(&archive),
         under_way: HashMap::new(),
         drafts: Vec::new(),
-        report: Report::default(),
+        report: Report { repaired: recovered, ..Report::default() },
     };
-    repair.run(searches).await?;
-    let report = repair.finish()?;
+    let ran = repair.run(searches).await;
+    let report = repair.finish(ran.err());
     let recheck = tokio::task::spawn_blocking(move || {
         let mended: HashSet<BlobName> = report.repaired.iter().map(|repaired| repaired.blob).collect();
         verify::mended(&reader, &archive, &mended, &mut found);
+        // A copy that was elsewhere in the store is not there any more.
+        found.findings.retain(|finding| match finding {
+            Finding::Orphaned { path } => path.symlink_metadata().is_ok(),
+            _ => true,
+        });
         (found, report)
     });
     recheck.await.context("the reading thread stopped")
@@ -121,9 +133,40 @@ fn broken(archive: &Archive, found: &verify::Report) -> Vec<BlobName> {
     let broken = found.findings.iter().filter_map(|finding| match finding {
         Finding::Missing { blob } | Finding::Corrupt { blob } => Some(*blob),
         Finding::Unreadable { path, .. } => of_path(path),
-        Finding::Undrawable { .. } | Finding::Orphaned { .. } | Finding::Dangling { .. } => None,
+        Finding::Undrawable { .. }
+        | Finding::Orphaned { .. }
+        | Finding::Dangling { .. }
+        | Finding::Catalog { .. }
+        | Finding::Unwritten { .. }
+        | Finding::Spoiled { .. } => None,
     });
     broken.collect()
+}
+
+/// Takes those out of `broken` of which there is a whole copy elsewhere in the store, once it is in its place; and makes
+/// room for the others.
+fn recover(archive: &Archive, broken: &mut Vec<BlobName>) -> Result<Vec<Repaired>> {
+    let mut recovered = Vec::new();
+    if broken.is_empty() {
+        return Ok(recovered);
+    }
+    let mut strays: HashMap<Digest, Vec<PathBuf>> = HashMap::new();
+    for (digest, path) in archive.store.strays()? {
+        strays.entry(digest).or_default().push(path);
+    }
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    for blob in std::mem::take(broken) {
+        archive.store.clear_place(blob, today)?;
+        let strays = strays.get(&blob.digest).map_or(&[][..], |strays| strays);
+        match archive.store.recover(blob, strays)? {
+            Some(stray) => {
+                let (source, url) = ("store".to_owned(), stray.to_string_lossy().into_owned());
+                recovered.push(Repaired { blob, source, url });
+            }
+            None => broken.push(blob),
+        }
+    }
+    Ok(recovered)
 }
 
 /// A blob, and where it may be.
@@ -290,12 +333,14 @@ impl Repair {
     }
 
     /// Remembers what was learned of hosts, and tells versions from placeholders that were found out too late.
-    fn finish(mut self) -> Result<Report> {
+    fn finish(mut self, broke_off: Option<anyhow::Error>) -> Report {
         let placeholders = self.climb.asking.take_news();
         let masks: HashSet<Digest> = placeholders.iter().map(|found| found.digest).collect();
         let hosts = self.climb.asking.take_changed_hosts();
         let batch = Batch { hosts, placeholders, ..Batch::default() };
-        self.archive.catalog.record(&Run::start("verify"), &batch)?;
+        let recorded = self.archive.catalog.record(&Run::start("verify"), &batch);
+        self.report.broke_off = broke_off.or(recorded.err().map(Into::into));
+        self.report.interrupted |= self.report.broke_off.is_some();
         let mut lost = std::mem::take(&mut self.report.unrepaired);
         for lost in &mut lost {
             lost.versions.retain(|version| !masks.contains(&version.digest));
@@ -304,6 +349,6 @@ impl Repair {
         self.report.repaired.sort_by_key(|repaired| repaired.blob.digest);
         (self.report.unrepaired, self.report.different) =
             lost.into_iter().partition(|lost| lost.versions.is_empty());
-        Ok(self.report)
+        self.report
     }
 }

@@ -32,17 +32,14 @@ impl Selection {
     }
 }
 
-/// Restores the documents among `entries` that hold kept links.
-///
-/// # Errors
-/// When the catalog fails. A document that cannot be changed is in the report.
+/// Restores the documents among `entries` that hold kept links. What fails is in the report.
 pub fn restore(
     reader: &Reader,
     archive: &Archive,
     entries: &[Entry],
     selection: &Selection,
     options: &change::Options,
-) -> Result<Report> {
+) -> Report {
     change::change(reader, archive, "restore", entries, options, &|planning| {
         plan(archive, planning, selection)
     })

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::blob::BlobName;
+use crate::catalog::Run;
+use crate::catalog::journal::file::Spoiled;
+use crate::catalog::rebuild::Unwritten;
 use crate::crawl::Entry;
-use crate::digest::Digest;
 use crate::files;
 use crate::media::{DecodeError, Limits};
 use crate::ops::{Archive, Reader, parallel};
@@ -62,6 +65,65 @@ pub enum Finding {
         /// What the system said.
         why: String,
     },
+    /// The catalog is not as SQLite wrote it.
+    Catalog {
+        /// What is wrong.
+        why: String,
+    },
+    /// The journal lacks what the catalog holds, and could not make it again.
+    Unwritten {
+        /// Its folder.
+        journal: PathBuf,
+        /// How many copies and ways back it lacks.
+        records: u64,
+    },
+    /// A part of the journal cannot be read.
+    Spoiled {
+        /// The file.
+        path: PathBuf,
+        /// Where the part starts.
+        offset: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { blob } => write!(f, "missing   {blob}"),
+            Self::Corrupt { blob } => write!(f, "corrupt   {blob}"),
+            Self::Undrawable { blob, why } => write!(f, "undrawable {blob}: {why}"),
+            Self::Orphaned { path } => {
+                write!(f, "orphaned  {}: the catalog does not know it", path.display())
+            }
+            Self::Dangling { document, blob } => {
+                write!(f, "dangling  {} points at {blob}", document.display())
+            }
+            Self::Unreadable { path, why } => write!(f, "unreadable {}: {why}", path.display()),
+            Self::Catalog { why } => {
+                write!(
+                    f,
+                    "damaged   the catalog: {why}: `imgkeep verify --rebuild` makes it again from the journal"
+                )
+            }
+            Self::Unwritten { journal, records } => write!(
+                f,
+                "unwritten {records} records of the catalog are not in the journal `{}`: `imgkeep verify --repair` writes \
+                 them down",
+                journal.display()
+            ),
+            Self::Spoiled { path, offset, why } => {
+                write!(f, "spoiled   {} from byte {offset} on: {why}", path.display())
+            }
+        }
+    }
+}
+
+impl From<Spoiled> for Finding {
+    fn from(Spoiled { path, offset, why }: Spoiled) -> Self {
+        Self::Spoiled { path, offset, why }
+    }
 }
 
 /// What was looked at and what was found.
@@ -73,8 +135,10 @@ pub struct Report {
     pub documents: u64,
     /// Kept links in them.
     pub links: u64,
-    /// Blobs first, then orphans, then documents; each in order of name.
+    /// The catalog and its journal first, then blobs, orphans and documents; each in order of name.
     pub findings: Vec<Finding>,
+    /// What the catalog has and its journal has not.
+    pub unwritten: Unwritten,
 }
 
 /// Checks the whole archive; with `pixels`, every image is decoded too, where there is a decoder for it.
@@ -84,6 +148,15 @@ pub struct Report {
 pub fn verify(reader: &Reader, archive: &Archive, pixels: Option<&Limits>) -> Result<Report> {
     let mut report = Report::default();
     let pixels = pixels.map(Pixels::new);
+    report.findings.extend(archive.catalog.flaw()?.map(|why| Finding::Catalog { why }));
+    let mut unwritten = archive.catalog.unwritten()?;
+    // A spoiled part that the catalog does not miss was never acknowledged, or stands elsewhere.
+    if unwritten.records() > 0 {
+        report.findings.extend(std::mem::take(&mut unwritten.spoiled).into_iter().map(Finding::from));
+        let journal = archive.store.root().join("journal");
+        report.findings.push(Finding::Unwritten { journal, records: unwritten.records() });
+    }
+    report.unwritten = unwritten;
     let blobs = archive.catalog.blobs()?;
     report.blobs = blobs.len() as u64;
     parallel::in_order(
@@ -136,6 +209,21 @@ pub(super) fn mended(reader: &Reader, archive: &Archive, mended: &HashSet<BlobNa
             other => report.findings.push(other),
         }
     }
+}
+
+/// Writes down what the journal lacks, and takes that out of `report`.
+///
+/// # Errors
+/// When the disk refuses.
+pub(super) fn write_down(archive: &Archive, report: &mut Report) -> Result<()> {
+    if report.unwritten.records() > 0 {
+        archive.catalog.write_down(&Run::start("verify"), &report.unwritten)?;
+        report.unwritten = Unwritten::default();
+        report
+            .findings
+            .retain(|finding| !matches!(finding, Finding::Unwritten { .. } | Finding::Spoiled { .. }));
+    }
+    Ok(())
 }
 
 /// Where the document is that the catalog calls `name`.
@@ -192,15 +280,4 @@ fn links(reader: &Reader, archive: &Archive, path: &Path) -> (Option<u64>, Vec<F
         }
         Err(skip) => (None, vec![Finding::Unreadable { path: path.to_owned(), why: skip.to_string() }]),
     }
-}
-
-/// Makes the catalog again from the store's journal: origins, snapshots and every document's way back.
-/// Returns how many lines were read.
-///
-/// # Errors
-/// When the journal or the store cannot be listed or the catalog not be written.
-pub fn rebuild(archive: &Archive) -> Result<u64> {
-    let files = archive.store.list()?.into_iter().filter_map(Result::ok);
-    let stored: HashSet<Digest> = files.map(|blob| blob.digest).collect();
-    Ok(archive.catalog.rebuild(|digest| stored.contains(&digest))?)
 }

@@ -1,5 +1,8 @@
 //! Blobs that need not be looked for: the bytes of small ones, and larger ones open.
 //!
+//! A file is read as a whole before its first byte is sent, and again when it is another one or was written to: what does not
+//! have the digest in its name is not served.
+//!
 //! A blob never changes, but it may be removed, and one that is damaged may be replaced. So what is held is believed for
 //! [`LOOK_AGAIN`], and then its file is looked at again: removed blobs are served for so long at most. A file that
 //! nobody asks for is closed after [`IDLE`], so that removed ones take no room on the disk.
@@ -32,6 +35,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// nginx on a busy machine: 24,658 requests in a second of CPU time by `sendfile` (nginx 24,364), and 15,590 by
 /// copying from here (nginx 29,411). Below 20 KB nothing was measured, so where the two are equal is not known.
 const SMALL: u64 = 8 * 1024;
+/// Of so many blobs it is remembered that they were read as a whole: what is not remembered is read again.
+const CHECKED: usize = 16 * 1024;
 /// What a blob takes besides its bytes, about: its head, its name twice, and what the allocator adds.
 const OVERHEAD: u64 = 3 * 1024;
 /// A typical small blob, with its overhead. How many there are is only a guess by which tables are made.
@@ -78,6 +83,8 @@ pub(super) struct Memory {
     start: Instant,
     held: Cache<BlobName, Arc<Loaded>, Weight>,
     open: Cache<BlobName, Arc<Loaded>>,
+    /// Which files were read as a whole and have the bytes of their blob.
+    checked: Cache<BlobName, Identity>,
     /// Whether somebody looks after it.
     is_swept: AtomicBool,
 }
@@ -107,6 +114,7 @@ impl Memory {
             start: Instant::now(),
             held: Cache::with_options(options, Weight, hash, life),
             open: Cache::new(files),
+            checked: Cache::new(CHECKED),
             is_swept: AtomicBool::new(false),
         }
     }
@@ -124,10 +132,10 @@ impl Memory {
     /// Looks for a blob in the store; `None` if it is not there. Blocks.
     ///
     /// # Errors
-    /// When its file cannot be read.
+    /// When its file cannot be read, or has other bytes.
     pub(super) fn load(&self, store: &Store, blob: BlobName) -> Result<Option<Arc<Loaded>>, store::Error> {
         let now = self.milliseconds(Instant::now());
-        let Some((file, stat)) = store.open_blob(blob)? else {
+        let Some((mut file, stat)) = store.open_blob(blob)? else {
             self.held.remove(&blob);
             self.open.remove(&blob);
             return Ok(None);
@@ -136,6 +144,16 @@ impl Memory {
         if let Some(loaded) = known.filter(|loaded| loaded.file == Identity::of(&stat)) {
             loaded.seen.store(now, Ordering::Relaxed);
             return Ok(Some(loaded));
+        }
+        let identity = Identity::of(&stat);
+        if self.checked.get(&blob) != Some(identity) {
+            let path = store.path(blob);
+            if files::digest_of(&mut file, &path)? != blob.digest {
+                self.held.remove(&blob);
+                self.open.remove(&blob);
+                return Err(store::Error::Corrupt { path });
+            }
+            self.checked.insert(blob, identity);
         }
         let size = stat.size;
         let content = match usize::try_from(size) {
@@ -147,7 +165,7 @@ impl Memory {
         };
         let validators = image::validators(blob, &stat);
         let head = image::head(blob, &validators, size);
-        let (file, seen) = (Identity::of(&stat), AtomicU64::new(now));
+        let (file, seen) = (identity, AtomicU64::new(now));
         let is_asked = AtomicBool::new(true);
         let loaded = Arc::new(Loaded { content, size, validators, head, file, seen, is_asked });
         match loaded.content {

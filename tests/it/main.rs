@@ -17,6 +17,10 @@ mod crash;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod encodings;
 #[cfg(test)]
 mod explain;

@@ -205,7 +205,7 @@ impl Outcome {
         Self::of(command.stdin(Stdio::piped()), b"")
     }
 
-    fn of(command: &mut Command, input: &[u8]) -> Self {
+    pub(crate) fn of(command: &mut Command, input: &[u8]) -> Self {
         let mut child = command.spawn().expect("the program was built");
         let mut stdin = child.stdin.take().expect("it is piped");
         let stdout = child.stdout.take().expect("it is piped");

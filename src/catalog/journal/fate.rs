@@ -50,11 +50,11 @@ pub fn fates(
     wanted: &dyn Fn(Digest) -> bool,
 ) -> Result<(HashMap<Digest, Fate>, bool), files::Error> {
     let mut fates: HashMap<Digest, Fate> = HashMap::new();
-    let spoiled = read(folder, |line| {
+    let read = read(folder, |line| {
         add(&mut fates, wanted, &line);
         Ok::<_, files::Error>(())
     })?;
-    Ok((fates, spoiled))
+    Ok((fates, !read.spoiled.is_empty()))
 }
 
 fn add(fates: &mut HashMap<Digest, Fate>, wanted: &dyn Fn(Digest) -> bool, line: &Line) {
@@ -78,7 +78,7 @@ fn add(fates: &mut HashMap<Digest, Fate>, wanted: &dyn Fn(Digest) -> bool, line:
                 fate.removed = fate.removed.max(Some((removal.at, recorded)));
             }
         }
-        Line::Snapshot(_) | Line::GivenOut(_) | Line::Placeholder(_) => {}
+        Line::Run(_) | Line::Snapshot(_) | Line::GivenOut(_) | Line::Placeholder(_) => {}
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) async fn follow(
         let Shared { options, reader, archive, .. } = &*following;
         let change =
             change::Options { replace: options.replace.clone(), dry_run: false, diffs: options.diffs };
-        change::change(reader, archive, "follow", &entries, &change, &|planning| plan(&following, planning))
+        let follow = |planning: &Planning<'_>| plan(&following, planning);
+        Ok::<_, anyhow::Error>(change::change(reader, archive, "follow", &entries, &change, &follow))
     });
     let followed = follow.await.context("the following thread stopped")??;
     report.changed += followed.changed;
@@ -40,7 +41,7 @@ pub(super) async fn follow(
     if let Some(updates) = &mut report.updates {
         updates.followed = followed.links;
     }
-    Ok(())
+    followed.broke_off.map_or(Ok(()), Err)
 }
 
 /// The documents that point at a copy of which there is a newer one.

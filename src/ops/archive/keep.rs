@@ -23,7 +23,7 @@ use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
 use crate::ops::archive::reading::Read;
 use crate::ops::archive::{DocumentFailure, Outlook, Shared, now, seen};
-use crate::ops::{BASE_ELSEWHERE, kept};
+use crate::ops::{BASE_ELSEWHERE, kept, why};
 use crate::rewrite::link::{self, LinkStyle};
 use crate::rewrite::{self, Planned};
 use crate::store::Finished;
@@ -82,6 +82,8 @@ pub(super) struct Done {
     /// Documents that somebody edited meanwhile.
     pub(super) again: Vec<Document>,
     pub(super) diffs: Vec<Vec<u8>>,
+    /// What kept a part of the batch from being made, if anything did; the rest was made before.
+    pub(super) broke_off: Option<anyhow::Error>,
     /// Documents that are through.
     pub(super) finished: u64,
 }
@@ -236,11 +238,14 @@ pub(super) fn keep(shared: &Shared, batch: Batch) -> Result<Done> {
             Plan::Again(document) => again(document, &mut done),
             Plan::Refused(document, why) => refuse(&document, &why, Outlook::Lasting, &mut done),
         }
-        if slice.bytes >= BYTES {
-            mem::take(&mut slice).make(shared, &mut done)?;
+        if slice.bytes >= BYTES
+            && let Err(error) = mem::take(&mut slice).make(shared, &mut done)
+        {
+            done.broke_off = Some(error);
+            return Ok(done);
         }
     }
-    slice.make(shared, &mut done)?;
+    done.broke_off = slice.make(shared, &mut done).err();
     Ok(done)
 }
 
@@ -356,7 +361,10 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
                 through(shared, &document, replaced.stat.identity(), done);
             }
             Err(refused) if refused.is_transient() => again(document, done),
-            Err(refused) => refuse(&document, &refused.to_string(), (&refused).into(), done),
+            Err(refused) => {
+                let outlook = (&refused).into();
+                refuse(&document, &why(refused), outlook, done);
+            }
         }
     }
 }

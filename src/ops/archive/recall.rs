@@ -74,7 +74,7 @@ pub(super) async fn recall(
     let (sender, receiver) = mpsc::channel(64);
     let (reader, archive) = (Arc::clone(&shared.reader), Arc::clone(&shared.archive));
     let reading = read_in_background(reader, archive, entries, sender);
-    let (again, unmasked) = Loop::new(Arc::clone(shared), Report::looked_at(0))?.run(receiver).await?;
+    let (again, unmasked) = Loop::new(Arc::clone(shared), Report::looked_at(0))?.run(receiver).await;
     reading.await.context("the reading thread stopped")?;
     let links = match links {
         Links::Restored(links) => links,
@@ -151,7 +151,10 @@ fn take_back(shared: &Shared, mut unmasked: Vec<Unmasked>, folders: &Folders) ->
     let selection = Selection { images: Some(digests), run: None };
     let (links, refused) = match is_rewriting {
         true => {
-            let restored = restore(&shared.reader, &shared.archive, &entries, &selection, &options)?;
+            let restored = restore(&shared.reader, &shared.archive, &entries, &selection, &options);
+            if let Some(error) = restored.broke_off {
+                return Err(error);
+            }
             (Links::Restored(restored.links), restored.failed)
         }
         false => (Links::Counted(counted), Vec::new()),

@@ -38,6 +38,8 @@ pub struct Report {
     pub diffs: Vec<Vec<u8>>,
     /// Whether the run was stopped before its end.
     pub interrupted: bool,
+    /// What stopped it, if that was the disk, the store or the catalog. What it did until then is in the report.
+    pub broke_off: Option<anyhow::Error>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -198,6 +200,12 @@ impl Report {
         self.refuse(DocumentFailure::new(Path::new("-"), skip.to_string()));
     }
 
+    /// It stops here.
+    pub(super) fn break_off(&mut self, error: anyhow::Error) {
+        self.interrupted = true;
+        self.broke_off.get_or_insert(error);
+    }
+
     /// Adds documents that were left alone before they were read.
     pub fn skip_all(&mut self, skipped: Vec<(PathBuf, Skip)>) {
         for (document, skip) in skipped {
@@ -285,6 +293,7 @@ impl Report {
         self.documents_failed.extend(news);
         self.diffs.extend(again.diffs);
         self.interrupted |= again.interrupted;
+        self.broke_off = self.broke_off.take().or(again.broke_off);
         let known = self.failures.iter().enumerate();
         let known: HashMap<String, usize> =
             known.map(|(index, image)| (image.failure.origin.clone(), index)).collect();

@@ -71,10 +71,19 @@ impl Loop {
     }
 
     /// Runs until every document has its images or nobody has them. Returns placeholders that were found out, too.
-    pub(super) async fn run(
-        mut self,
-        mut reading: mpsc::Receiver<Reading>,
-    ) -> Result<(Report, Vec<Unmasked>)> {
+    pub(super) async fn run(mut self, reading: mpsc::Receiver<Reading>) -> (Report, Vec<Unmasked>) {
+        let walked = self.walk(reading).await;
+        let ended = match walked {
+            Ok(()) => self.finish().await,
+            broken => broken,
+        };
+        if let Err(error) = ended {
+            self.report.break_off(error);
+        }
+        (self.report, self.climb.asking.take_unmasked())
+    }
+
+    async fn walk(&mut self, mut reading: mpsc::Receiver<Reading>) -> Result<()> {
         let mut keeping: Option<oneshot::Receiver<Result<Done>>> = None;
         let mut all_read = false;
         let stop = self.shared.stop();
@@ -121,8 +130,7 @@ impl Loop {
                 },
             }
         }
-        self.finish().await?;
-        Ok((self.report, self.climb.asking.take_unmasked()))
+        Ok(())
     }
 
     /// A document enters the window: its origins are looked up, and those that nobody has are asked for.
@@ -291,6 +299,9 @@ impl Loop {
             self.report.refuse(failure);
         }
         self.report.diffs.extend(done.diffs);
+        if let Some(error) = done.broke_off {
+            return Err(error);
+        }
         self.shared.progress.documents(done.finished);
         if !done.seen.is_empty() {
             // Whoever hears of our own writing is to find it in the catalog, even if nothing else comes for a while.

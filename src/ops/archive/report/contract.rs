@@ -109,6 +109,7 @@ impl Contract {
             documents_failed: documents_failed.collect(),
             diffs: Vec::new(),
             interrupted: self.interrupted,
+            broke_off: None,
             elapsed: Duration::from_millis(self.elapsed_ms),
         }
     }

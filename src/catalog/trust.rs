@@ -1,0 +1,161 @@
+//! Whether the catalog holds what the journal holds.
+//!
+//! The journal hears of everything first, and each transaction notes how much of each file the catalog has. So a
+//! catalog that was deleted, or is older than the store, is found out when it is opened, and lacks nothing once the rest
+//! of the journal is recorded. One that is another file than it was is a copy, perhaps made while somebody wrote:
+//! then it is looked at closely, and all of the journal is recorded again.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::catalog::{Catalog, Error, journal, path_of};
+use crate::digest::Digest;
+use crate::files::folder::Folder;
+use crate::files::{self, stat::Stat};
+
+/// The version from which on a catalog knows how much of the journal it has.
+pub(super) const SINCE: i64 = 6;
+
+/// What the catalog lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// Nothing.
+    Nothing,
+    /// The rest of these files of the journal.
+    Rest(HashSet<String>),
+    /// Nobody knows: it is a copy.
+    Unknown,
+}
+
+/// Which file a catalog is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    file: i64,
+    system: i64,
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Self, files::Error> {
+        let file = Stat::of(path)?.ino.cast_signed();
+        // The number of the device is another one after a restart of the system.
+        let system = files::file_system(path)?.cast_signed();
+        Ok(Self { file, system })
+    }
+}
+
+impl Catalog {
+    /// What it lacks of the journal.
+    ///
+    /// # Errors
+    /// What SQLite or the disk says.
+    pub fn lack(&self) -> Result<Lack, Error> {
+        let here = Place::of(&self.path)?;
+        let known = self.query("SELECT file, system FROM place", |row| {
+            Ok(Place { file: row.get(0)?, system: row.get(1)? })
+        })?;
+        if known.first().is_some_and(|known| *known != here) {
+            return Ok(Lack::Unknown);
+        }
+        let had = self.query("SELECT name, length FROM journals", |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let had: HashMap<String, u64> = had.into_iter().collect();
+        let mut rest = HashSet::new();
+        for name in journal::names(&self.journal)? {
+            let length = Stat::of(&self.journal.join(&name))?.size;
+            if length > had.get(&name).copied().unwrap_or(0) {
+                rest.insert(name);
+            }
+        }
+        if known.is_empty() {
+            self.be_here()?;
+        }
+        Ok(if rest.is_empty() { Lack::Nothing } else { Lack::Rest(rest) })
+    }
+
+    /// Notes which file it is.
+    ///
+    /// # Errors
+    /// What SQLite or the disk says.
+    pub fn be_here(&self) -> Result<(), Error> {
+        let Place { file, system } = Place::of(&self.path)?;
+        let sql = "INSERT OR REPLACE INTO place (id, file, system) VALUES (1, ?1, ?2)";
+        self.writer().execute(sql, params![file, system]).map_err(|source| self.sqlite(source))?;
+        Ok(())
+    }
+
+    /// Notes that it has so much of these files of the journal.
+    pub(super) fn has_read(&self, lengths: &[(String, u64)]) -> Result<(), Error> {
+        let mut writer = self.writer();
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = writer.transaction()?;
+            lengths.iter().try_for_each(|(name, length)| note(&transaction, name, *length))?;
+            transaction.commit()
+        };
+        write().map_err(|source| self.sqlite(source))
+    }
+
+    /// What SQLite finds wrong with it as a whole; `None` if all is well.
+    ///
+    /// # Errors
+    /// When it cannot be read at all; [`Error::Damaged`] is as good as an answer.
+    pub fn flaw(&self) -> Result<Option<String>, Error> {
+        let reader = self.reader();
+        let look = || -> rusqlite::Result<Option<String>> {
+            let said: String = reader.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            if said != "ok" {
+                return Ok(Some(said.replace('\n', " ")));
+            }
+            let astray =
+                reader.prepare("PRAGMA foreign_key_check")?.query_row([], |row| row.get(0)).optional()?;
+            Ok(astray.map(|table: String| format!("`{table}` names rows that are not there")))
+        };
+        look().map_err(|source| self.sqlite(source))
+    }
+
+    /// Takes the catalog at `url` out of the way, with the files beside it, and says where it is then: another one is made
+    /// when it is opened again. What was set aside before is lost.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn set_aside(url: &str) -> Result<PathBuf, Error> {
+        let path = path_of(url)?;
+        let with = |path: &Path, end: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        let aside = with(&path, ".set-aside");
+        // The log first: it must not be taken for that of another catalog.
+        for end in ["-wal", "-shm", ""] {
+            match files::rename(&with(&path, end), &with(&aside, end)) {
+                Err(error) if error.is_not_found() => {
+                    // Nor must an older one be taken for that of this one.
+                    let _ = files::remove(&with(&aside, end));
+                }
+                renamed => renamed?,
+            }
+        }
+        Folder::of(&path)?.sync()?;
+        Ok(aside)
+    }
+}
+
+/// Notes that the transaction holds what is in so much of a file of the journal.
+pub(super) fn note(transaction: &Transaction<'_>, name: &str, length: u64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO journals (name, length) VALUES (?1, ?2)")?
+        .execute(params![name, length])?;
+    Ok(())
+}
+
+/// 32 bits of a digest of `parts`.
+pub(super) fn sum<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u32 {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+    let digest = Digest::of(&bytes);
+    u32::from_le_bytes(digest.as_bytes()[..4].try_into().expect("a digest has 32 bytes"))
+}

@@ -1,0 +1,146 @@
+//! A catalog that is not what the store's journal says is made so again, when it is opened or when somebody asks for it.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::catalog::journal;
+use crate::catalog::rebuild::Rebuilt;
+use crate::catalog::trust::Lack;
+use crate::catalog::{self, Catalog, Run};
+use crate::digest::Digest;
+use crate::ops::Archive;
+use crate::store::Store;
+
+/// Opens the catalog of `store`, and sees to it that it holds what the journal holds. One that is damaged is set aside.
+///
+/// # Errors
+/// When it cannot be used, or the journal not be read.
+pub(super) fn open(store: Arc<Store>, url: &str) -> Result<Archive> {
+    let archive = match attempt(&store, url)? {
+        Opened::Whole(archive) => archive,
+        Opened::Damaged(_) => {
+            // Of two processes that find it so, one makes it again.
+            let _gate = store.gate()?;
+            match attempt(&store, url)? {
+                Opened::Whole(archive) => archive,
+                Opened::Damaged(why) => {
+                    let aside = Catalog::set_aside(url)?;
+                    tracing::warn!(
+                        "the catalog is damaged ({why}): it is made again from the journal; the old one is `{}`",
+                        aside.display()
+                    );
+                    connect(&store, url)?
+                }
+            }
+        }
+    };
+    catch_up(&archive)?;
+    Ok(archive)
+}
+
+enum Opened {
+    Whole(Archive),
+    /// It can be made again; and what is wrong with it.
+    Damaged(String),
+}
+
+fn attempt(store: &Arc<Store>, url: &str) -> Result<Opened> {
+    match connect(store, url).and_then(|archive| Ok((flaw_of_copy(&archive)?, archive))) {
+        Ok((None, archive)) => Ok(Opened::Whole(archive)),
+        Ok((Some(why), _)) => Ok(Opened::Damaged(why)),
+        Err(error) => match error.downcast_ref() {
+            Some(catalog::Error::Damaged { what, .. }) if has_journal(store)? => {
+                Ok(Opened::Damaged(what.clone()))
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn connect(store: &Arc<Store>, url: &str) -> Result<Archive> {
+    let catalog = Catalog::open(url, &store.root().join("journal"))
+        .with_context(|| format!("cannot open the catalog `{url}`"))?;
+    Ok(Archive { store: Arc::clone(store), catalog: Arc::new(catalog) })
+}
+
+fn has_journal(store: &Store) -> Result<bool> {
+    Ok(!journal::names(&store.root().join("journal"))?.is_empty())
+}
+
+/// What is wrong with a catalog that was copied, perhaps while it was written to.
+fn flaw_of_copy(archive: &Archive) -> Result<Option<String>, catalog::Error> {
+    match archive.catalog.lack()? {
+        Lack::Unknown => archive.catalog.flaw(),
+        Lack::Nothing | Lack::Rest(_) => Ok(None),
+    }
+}
+
+/// Records what the catalog lacks.
+fn catch_up(archive: &Archive) -> Result<()> {
+    let only = match archive.catalog.lack()? {
+        Lack::Nothing => return Ok(()),
+        Lack::Rest(names) => Some(names),
+        Lack::Unknown => None,
+    };
+    let read = rebuild(archive, only.as_ref())?;
+    archive.catalog.be_here()?;
+    tracing::info!(lines = read.lines, "the catalog lacked a part of the journal, and has it now");
+    Ok(())
+}
+
+fn rebuild(archive: &Archive, only: Option<&HashSet<String>>) -> Result<Rebuilt> {
+    let files = archive.store.list()?.into_iter().filter_map(Result::ok);
+    let stored: HashSet<Digest> = files.map(|blob| blob.digest).collect();
+    Ok(archive.catalog.rebuild(only, |digest| stored.contains(&digest))?)
+}
+
+/// Makes the catalog again from the store's journal: origins, copies and every document's way back. The old one is set
+/// aside, once what it has and the journal lacks is written down; where it is damaged, what of the journal cannot be read
+/// is in the answer.
+///
+/// # Errors
+/// When the journal or the store cannot be read, or the catalog not be written.
+pub fn anew(store: &Path, url: &str) -> Result<(Archive, Rebuilt)> {
+    let store =
+        Arc::new(Store::open(store).with_context(|| format!("cannot open the store `{}`", store.display()))?);
+    let _gate = store.gate()?;
+    let written = connect(&store, url).and_then(|archive| write_down(&archive));
+    let is_whole = match written {
+        Ok(()) => true,
+        Err(error) if is_of_catalog(&error) => {
+            tracing::warn!("nothing is taken from the old catalog: {error:#}");
+            false
+        }
+        Err(error) => return Err(error),
+    };
+    Catalog::set_aside(url)?;
+    let archive = connect(&store, url)?;
+    let mut read = rebuild(&archive, None)?;
+    archive.catalog.be_here()?;
+    if is_whole {
+        read.spoiled.clear();
+    }
+    Ok((archive, read))
+}
+
+/// What only the catalog has, if it is whole.
+fn write_down(archive: &Archive) -> Result<()> {
+    if let Some(what) = archive.catalog.flaw()? {
+        return Err(archive.catalog.damaged(what).into());
+    }
+    let unwritten = archive.catalog.unwritten()?;
+    Ok(archive.catalog.write_down(&Run::start("verify"), &unwritten)?)
+}
+
+/// Whether it is the catalog that cannot be used, and not the disk.
+fn is_of_catalog(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(
+            catalog::Error::Damaged { .. } | catalog::Error::Version { .. } | catalog::Error::Outdated { .. }
+        )
+    )
+}

@@ -1,0 +1,161 @@
+//! A catalog that is damaged, gone, or not the one that belongs to the store.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::damage::scene::{EXPLAINED, Scene, is_clean};
+
+fn beside(scene: &Scene, end: &str) -> PathBuf {
+    scene.test.path(&format!("cache/catalog.db{end}"))
+}
+
+/// What is done to it.
+type Damage = (&'static str, fn(&Scene));
+
+/// Each is found out by the next command, which makes the catalog again.
+const BY_ITSELF: &[Damage] = &[
+    ("deleted", |scene| fs::remove_file(scene.catalog()).unwrap()),
+    ("emptied", |scene| fs::write(scene.catalog(), b"").unwrap()),
+    ("overwritten", |scene| fs::write(scene.catalog(), vec![b'x'; 40_000]).unwrap()),
+    ("its first page is gone", |scene| {
+        let mut bytes = fs::read(scene.catalog()).unwrap();
+        bytes[..4096].fill(0);
+        fs::write(scene.catalog(), bytes).unwrap();
+    }),
+    ("cut to its first page", |scene| {
+        let bytes = fs::read(scene.catalog()).unwrap();
+        fs::write(scene.catalog(), &bytes[..4096]).unwrap();
+    }),
+    ("cut to a half, and copied", |scene| {
+        let bytes = fs::read(scene.catalog()).unwrap();
+        fs::remove_file(scene.catalog()).unwrap();
+        fs::write(scene.test.path("elsewhere"), b"its old place is taken").unwrap();
+        fs::write(scene.catalog(), &bytes[..bytes.len() / 2]).unwrap();
+    }),
+];
+
+#[test]
+fn one_that_cannot_be_used_is_made_again_by_itself() {
+    for (name, damage) in BY_ITSELF {
+        let scene = Scene::archived();
+        let known = scene.known();
+        damage(&scene);
+        // Whichever command comes first.
+        scene.test.run("restore posts/0.md").expect_code(0);
+        scene.test.run("archive posts/0.md").expect_code(0);
+        let again = scene.known_again(name);
+        assert_eq!(again[..EXPLAINED + 2], known[..EXPLAINED + 2], "{name}");
+        scene.restores(name);
+        let findings = scene.findings();
+        assert!(findings.is_empty(), "{name}: {findings:?}");
+    }
+    println!("catalogs that were made again by themselves: {}", BY_ITSELF.len());
+}
+
+#[test]
+fn a_rebuilt_one_knows_what_it_knew() {
+    let scene = Scene::archived();
+    let known = scene.known();
+    fs::remove_file(scene.catalog()).unwrap();
+    scene.test.run("verify --rebuild").expect_code(0);
+    assert_eq!(scene.known_again("rebuilt"), known);
+    // And once more, of one that is whole.
+    scene.test.run("verify --rebuild").expect_code(0);
+    assert!(scene.findings().is_empty());
+    assert_eq!(scene.known_again("rebuilt again"), known);
+    scene.restores("rebuilt");
+}
+
+#[test]
+fn an_older_one_learns_what_it_lacks() {
+    let scene = Scene::archived();
+    let older = fs::read(scene.catalog()).unwrap();
+    scene.test.write("posts/later.md", "![](http://cdn.example/8.jpg)\n");
+    scene.test.run("archive posts").expect_code(0);
+    let known = scene.known();
+    assert_ne!(scene.test.read("posts/later.md"), b"![](http://cdn.example/8.jpg)\n");
+    // As a backup is put back.
+    fs::write(scene.test.path("cache/backup"), older).unwrap();
+    fs::rename(scene.test.path("cache/backup"), scene.catalog()).unwrap();
+    scene.test.run("verify").expect_code(0);
+    scene.test.run("restore posts/later.md").expect_code(0);
+    assert_eq!(scene.test.read("posts/later.md"), b"![](http://cdn.example/8.jpg)\n");
+    scene.test.write("posts/later.md", "![](http://cdn.example/8.jpg)\n");
+    scene.test.run("archive posts").expect_code(0);
+    assert_eq!(scene.known()[..EXPLAINED], known[..EXPLAINED]);
+    scene.restores("an older one");
+}
+
+#[test]
+fn what_a_crash_leaves_beside_it_does_no_harm() {
+    let scene = Scene::archived();
+    // A log without its index, one that is cut short, garbage, and the log of another catalog.
+    let writer = rusqlite::Connection::open(scene.catalog()).unwrap();
+    writer.execute("UPDATE documents SET found = found", []).unwrap();
+    let (database, log) = (fs::read(scene.catalog()).unwrap(), fs::read(beside(&scene, "-wal")).unwrap());
+    drop(writer);
+    assert!(!log.is_empty());
+    let cases: [(&str, Vec<u8>, Option<&[u8]>); 5] = [
+        ("a log without its index", log.clone(), None),
+        ("a log with a foreign index", log.clone(), Some(&[0xff; 32_768])),
+        ("a log that is cut short", log[..log.len() - 1000].to_vec(), None),
+        ("a log with a flipped bit", [&log[..200], &[log[200] ^ 1], &log[201..]].concat(), None),
+        ("a log of garbage", vec![b'x'; 5_000], Some(b"x")),
+    ];
+    for (name, log, index) in cases {
+        fs::write(scene.catalog(), &database).unwrap();
+        fs::write(beside(&scene, "-wal"), log).unwrap();
+        match index {
+            Some(index) => fs::write(beside(&scene, "-shm"), index).unwrap(),
+            None => drop(fs::remove_file(beside(&scene, "-shm"))),
+        }
+        scene.restores(name);
+        let findings = scene.findings();
+        assert!(findings.is_empty(), "{name}: {findings:?}");
+    }
+}
+
+#[test]
+fn one_of_a_later_program_is_refused_and_can_be_made_again() {
+    let scene = Scene::archived();
+    let set = |version: i64| {
+        let catalog = rusqlite::Connection::open(scene.catalog()).unwrap();
+        catalog.pragma_update(None, "user_version", version).unwrap();
+    };
+    set(99);
+    let tree = scene.test.tree("posts");
+    for words in ["archive posts", "restore posts", "verify", "status"] {
+        let outcome = scene.test.run(words).expect_code(2);
+        assert!(outcome.stderr.contains("of version 99"), "{outcome:?}");
+        assert!(outcome.stderr.contains("catalog.db"), "{outcome:?}");
+    }
+    assert_eq!(scene.test.tree("posts"), tree);
+    scene.test.run("verify --rebuild").expect_code(0);
+    scene.restores("rebuilt");
+    assert!(scene.test.path("cache/catalog.db.set-aside").exists(), "the later program's is there still");
+}
+
+#[test]
+fn damage_that_sqlite_sees_is_a_finding_with_the_way_out() {
+    let scene = Scene::archived();
+    let catalog = rusqlite::Connection::open(scene.catalog()).unwrap();
+    let root: u64 = catalog
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'rewrites_by_after'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    drop(catalog);
+    // An index without rows.
+    let mut bytes = fs::read(scene.catalog()).unwrap();
+    let page = usize::try_from((root - 1) * 4096).unwrap();
+    bytes[page + 3..page + 5].fill(0);
+    fs::write(scene.catalog(), bytes).unwrap();
+    let outcome = scene.test.run("verify");
+    is_clean(&outcome, "verify");
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(outcome.stdout.contains("damaged   the catalog"), "{outcome:?}");
+    assert!(outcome.stdout.contains("verify --rebuild"), "{outcome:?}");
+    scene.test.run("verify --rebuild").expect_code(0);
+    assert!(scene.findings().is_empty());
+    scene.restores("rebuilt");
+}

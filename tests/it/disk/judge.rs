@@ -1,0 +1,59 @@
+//! What a run may say and do when the disk fails.
+
+use crate::disk::fault::Call;
+use crate::disk::scene::Scene;
+use crate::support::Outcome;
+
+/// What the system, or SQLite in its name, calls the errors that are injected.
+const REASONS: &[&str] = &[
+    "No space left on device",
+    "Input/output error",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Permission denied",
+    "Too many open files",
+    "No locks available",
+    "disk I/O error",
+    "database or disk is full",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "locking protocol",
+];
+
+/// What only a programmer should see.
+const RAW: &[&str] =
+    &["panicked", "RUST_BACKTRACE", "Os {", "Custom {", "kind:", "Error {", "Some(", "unwrap"];
+
+/// Looks at what a run said and how it ended when these `hits` failed. `is_complete` tells whether it has done all of its
+/// work.
+pub(super) fn judge(scene: &Scene, when: &str, outcome: &Outcome, hits: &[Call], is_complete: bool) {
+    let told = || format!("{when}\nhit: {hits:#?}\nstdout:\n{}\nstderr:\n{}", outcome.stdout, outcome.stderr);
+    for raw in RAW {
+        assert!(!outcome.stderr.contains(raw) && !outcome.stdout.contains(raw), "`{raw}` in {}", told());
+    }
+    match outcome.code {
+        Some(0) => {
+            assert!(is_complete, "exit code 0, and not all is done: {}", told());
+            assert!(!hits.iter().any(|hit| is_promise(hit)), "a failed sync was swallowed: {}", told());
+        }
+        Some(1) => says_why(scene, &outcome.stderr, &told()),
+        Some(3) => says_why(scene, &format!("{}{}", outcome.stdout, outcome.stderr), &told()),
+        other => panic!("exit code {other:?}: {}", told()),
+    }
+}
+
+/// A line that names a path of the scene and what the system said.
+fn says_why(scene: &Scene, text: &str, told: &str) {
+    let (root, relative) = (scene.root(), ["cache", "posts"]);
+    let names =
+        |line: &str| line.contains(root.to_str().unwrap()) || relative.iter().any(|path| line.contains(path));
+    let is_clear = |line: &str| names(line) && REASONS.iter().any(|reason| line.contains(reason));
+    assert!(text.lines().any(is_clear), "no line names a path and a reason: {told}");
+}
+
+/// A sync on which the promise of a run rests. What SQLite syncs when it folds its log into the database, and what
+/// is there in the log, is none.
+fn is_promise(hit: &Call) -> bool {
+    let syncs = ["fsync(", "fdatasync(", "syncfs("].iter().any(|call| hit.text.starts_with(call));
+    syncs && !hit.text.contains("catalog.db>")
+}
