@@ -79,7 +79,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
 
     writeln!(out, "\n$ imgkeep restore posts")?;
-    let options = change::Options { replace: config.replace_options(), dry_run: false, diffs: false };
+    let options = change::Options {
+        replace: config.replace_options(),
+        keep_mtime: config.rewrite.keep_mtime,
+        dry_run: false,
+        diffs: false,
+    };
     let restored = restore(&reader, &archive, &entries, &Selection::default(), &options)?;
     ensure!(restored.failed.is_empty(), "a post could not be restored: {:?}", restored.failed);
     let (links, changed) = (Count(restored.links, "link"), Count(restored.changed, "document"));

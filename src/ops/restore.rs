@@ -44,11 +44,11 @@ pub fn restore(
     options: &change::Options,
 ) -> Result<Report> {
     change::change(reader, archive, "restore", entries, options, &|planning| {
-        plan(archive, planning, selection)
+        plan(archive, planning, selection, options.mtime())
     })
 }
 
-fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Result<Plan> {
+fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection, mut mtime: Mtime) -> Result<Plan> {
     let bytes = &planning.document.bytes;
     let mut unknown = 0;
     let mut going = Vec::new();
@@ -69,7 +69,6 @@ fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Re
     }
     let patch = rewrite::undo(bytes, &going);
     let exact = planning.kept.exact.as_ref().filter(|_| staying.is_empty() && unknown == 0);
-    let mut mtime = Mtime::New;
     if let Some(record) = exact {
         mtime = Mtime::Set(stat::time(record.mtime));
         let known = going.len() == record.links.len();

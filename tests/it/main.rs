@@ -39,6 +39,8 @@ mod manners;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod properties_of_files;
+#[cfg(test)]
 mod recall;
 #[cfg(test)]
 mod repair;

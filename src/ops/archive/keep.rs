@@ -23,7 +23,7 @@ use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
 use crate::ops::archive::reading::Read;
 use crate::ops::archive::{DocumentFailure, Outlook, Shared, now, seen};
-use crate::ops::{BASE_ELSEWHERE, kept};
+use crate::ops::{BASE_ELSEWHERE, kept, litter};
 use crate::rewrite::link::{self, LinkStyle};
 use crate::rewrite::{self, Planned};
 use crate::store::Finished;
@@ -348,6 +348,7 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
     }
     let outcomes = replace::replace_all(replacements, &shared.options.replace);
     for ((document, diff), outcome) in documents.into_iter().zip(outcomes) {
+        outcome.as_ref().err().inspect(|refused| litter::tell_kept(refused));
         match outcome {
             Ok(replaced) => {
                 tracing::info!(document = %document.read.entry.path.display(), links = document.links, "rewritten");
