@@ -21,6 +21,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::fetch::Fetcher;
 use crate::ops::archive::Options;
 use crate::ops::runs::{Board, Order};
+use crate::ops::stop::Stop;
 use crate::ops::{Archive, Reader};
 
 mod backlog;
@@ -91,6 +92,8 @@ pub struct Daemon {
     pub settings: Settings,
     /// How it hears of others.
     pub reload: Reload,
+    /// Who ends it.
+    pub stop: Stop,
 }
 
 impl fmt::Debug for Daemon {

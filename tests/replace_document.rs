@@ -269,7 +269,8 @@ fn edit_while_replacing(saves: usize, save: fn(&Path, &str)) {
     thread::scope(|scope| {
         let replacer = scope.spawn(|| {
             let mut counts = (0, 0, 0);
-            while !done.load(Ordering::Relaxed) {
+            // Where much else goes on, it may have been too slow for this editor; once more when that is done.
+            while !done.load(Ordering::Relaxed) || counts.0 == 0 {
                 let Ok(old) = fs::read(&document) else { continue };
                 let new = [&old, b" rewritten".as_slice()].concat();
                 match replace(&document, &old, &new, &hasty()) {

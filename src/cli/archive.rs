@@ -136,8 +136,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         let bytes = setup::stdin(&work.reader)?;
         let folder = std::env::current_dir()?;
         let Work { reader, archive, fetcher, progress } = work;
-        let run = stdin::archive(reader, archive, fetcher, bytes, &folder, options, progress);
-        let outcome = stop::unless_asked_twice(&runtime, run);
+        let outcome = stop::unless_asked_twice(&runtime, async |stop| {
+            let options = Options { stop, ..options };
+            stdin::archive(reader, archive, fetcher, bytes, &folder, options, progress).await
+        });
         drop(display);
         let (document, report) = outcome??;
         io::stdout().write_all(&document)?;
@@ -145,8 +147,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         return Ok(exit(&report));
     }
     let Work { reader, archive, fetcher, progress } = work;
-    let run = archive::archive(reader, archive, fetcher, entries, known, options, progress);
-    let outcome = stop::unless_asked_twice(&runtime, run);
+    let outcome = stop::unless_asked_twice(&runtime, async |stop| {
+        let options = Options { stop, ..options };
+        archive::archive(reader, archive, fetcher, entries, known, options, progress).await
+    });
     drop(display);
     let mut report = outcome??;
     report.skip_all(skipped);

@@ -54,10 +54,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let certificates = setup::certificates(config)?;
     let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
     let reload = reload(context.sources.clone(), config.clone(), app, certificates.clone());
-    let daemon = Daemon { archive, board, orders: received, settings: first, reload };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(THREADS).build()?;
-    let ended = stop::unless_asked_twice(&runtime, async {
+    let ended = stop::unless_asked_twice(&runtime, async |asked: Stop| {
+        let daemon =
+            Daemon { archive, board, orders: received, settings: first, reload, stop: asked.clone() };
         // It stays until the end, and is removed then.
         let (control, _socket) = web::control::bind(&root)?;
         for address in sockets.iter().filter_map(listen::Socket::address) {
@@ -71,10 +72,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         let stop = Stop::WhenTold(stopped);
         let serving = tokio::spawn(async move { crate::serve::run(listeners, site, stop.asked()).await });
         let mut working = tokio::spawn(daemon::run(daemon));
-        let asked = crate::ops::stop::signal();
         let worked = tokio::select! {
             worked = &mut working => worked,
-            () = asked => {
+            () = asked.asked() => {
                 // Both at once: each may take a few seconds to end in good order.
                 stopping.send_replace(true);
                 working.await

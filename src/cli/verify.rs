@@ -12,7 +12,7 @@ use crate::cli::print::Count;
 use crate::cli::progress::Display;
 use crate::cli::{Context, Format, print, setup, stop};
 use crate::crawl;
-use crate::ops::archive::Progress;
+use crate::ops::archive::{Options, Progress};
 use crate::ops::audit::{self, remote_images};
 use crate::ops::rebuild;
 use crate::ops::repair::{self, Lost, Repaired, Version};
@@ -108,8 +108,10 @@ fn repaired(
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress), context.quiet);
     let fetcher = setup::fetcher(config)?;
-    let repair = repair::repair(Arc::new(reader), Arc::new(archive), fetcher, options, progress, found);
-    let outcome = stop::unless_asked_twice(&tokio::runtime::Runtime::new()?, repair);
+    let outcome = stop::unless_asked_twice(&tokio::runtime::Runtime::new()?, async |stop| {
+        let options = Options { stop, ..options };
+        repair::repair(Arc::new(reader), Arc::new(archive), fetcher, options, progress, found).await
+    });
     drop(display);
     outcome?
 }

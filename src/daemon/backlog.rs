@@ -30,6 +30,13 @@ impl Backlog {
         }
     }
 
+    /// Tries these again after the longest pause: somebody did not want it now.
+    pub(super) fn put_off(&mut self, paths: impl IntoIterator<Item = PathBuf>, now: Instant) {
+        for path in paths {
+            self.0.insert(path, Again { due: now + LONGEST, tries: 0, out: false });
+        }
+    }
+
     /// When the first is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.0.values().filter(|again| !again.out).map(|again| again.due).min()
@@ -74,5 +81,17 @@ mod tests {
         backlog.settle(&BTreeSet::from(path()));
         backlog.add(path(), now);
         assert_eq!(backlog.due(), Some(now + FIRST), "it went well in between");
+    }
+
+    #[test]
+    fn what_somebody_stopped_is_put_off() {
+        let now = Instant::now();
+        let path = || [PathBuf::from("a.md")];
+        let mut backlog = Backlog::default();
+        backlog.add(path(), now);
+        backlog.take(now + FIRST);
+        backlog.put_off(path(), now);
+        backlog.settle(&BTreeSet::from(path()));
+        assert_eq!(backlog.due(), Some(now + LONGEST));
     }
 }

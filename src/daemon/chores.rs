@@ -111,7 +111,11 @@ impl Work {
             of_days: whole.as_secs() / (24 * 3600),
         };
         let scrubbed = scrub::scrub(&self.archive, &slice, &|| self.is_stopped())?;
-        catalog.chore_done(name(Kind::Scrub), Chore { done: at, cursor: scrubbed.reached })?;
+        // A slice that is cut off is not done; the next one begins where it ended.
+        let done = if self.is_stopped() { before.map(|chore| chore.done) } else { Some(at) };
+        if let Some(done) = done {
+            catalog.chore_done(name(Kind::Scrub), Chore { done, cursor: scrubbed.reached })?;
+        }
         let mut outcome = scrubbed.to_string();
         if scrubbed.found.findings.is_empty() || self.is_stopped() {
             return Ok(outcome);

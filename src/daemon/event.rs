@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -18,6 +19,7 @@ use crate::daemon::work::Ended;
 use crate::daemon::{Daemon, Reload, Settings};
 use crate::ops::retry::Wanted;
 use crate::ops::runs::Order;
+use crate::ops::stop::Stop;
 
 /// Between two looks whether the watched folders are there.
 const LOOK: Duration = Duration::from_secs(3);
@@ -33,8 +35,8 @@ pub(super) enum Event {
     Look,
     /// What was seen of them, if anything, and of the disk.
     Looked(Option<Sight>, Option<Room>),
-    /// A new folder is watched, or could not be: then the watched folder that it lies in, and why.
-    Followed(Option<(std::path::PathBuf, String)>),
+    /// New folders are watched, or could not be: then the watched folders that they lie in, and why.
+    Followed(Vec<(PathBuf, String)>),
     /// Somebody wants something done.
     Order(Order),
     /// A run is over, in this lane.
@@ -62,8 +64,8 @@ pub(super) struct Events {
     own: UnboundedReceiver<Event>,
     sender: UnboundedSender<Event>,
     reload: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+    stop: Stop,
+    is_stopping: bool,
     look: Interval,
     pulse: Option<Interval>,
     open: bool,
@@ -79,13 +81,14 @@ impl Events {
             interval
         };
         let (none, orders) = (unbounded_channel().1, daemon.orders);
+        let stop = daemon.stop.clone();
         let events = Self {
             orders,
             own,
             sender,
             reload: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            stop,
+            is_stopping: false,
             look: every(LOOK),
             pulse: systemd::pulse().map(every),
             open: true,
@@ -133,8 +136,11 @@ impl Events {
             // A sign of life is not to be late for all the work there is.
             biased;
             _ = pulse => Event::Pulse,
-            _ = self.terminate.recv() => Event::Stop,
-            _ = self.interrupt.recv() => Event::Stop,
+            // Once: it stays said.
+            () = self.stop.asked(), if !self.is_stopping => {
+                self.is_stopping = true;
+                Event::Stop
+            }
             Some(event) = self.own.recv() => event,
             order = self.orders.recv(), if self.open => match order {
                 Some(order) => Event::Order(order),

@@ -50,12 +50,18 @@ pub(super) struct Keeper {
     polled: BTreeSet<PathBuf>,
     /// What was changed while a run is at work on it.
     held: BTreeSet<PathBuf>,
+    /// New folders that are to be watched: all that came since the last walk to such are walked to together.
+    appeared: BTreeSet<PathBuf>,
     orders: VecDeque<Order>,
     schedule: Schedule,
     missed: Missed,
     handled: Arc<Handled>,
     lanes: Lanes,
     is_looking: bool,
+    is_following: bool,
+    is_reloading: bool,
+    /// It was asked for once more while it was read.
+    reloads_again: bool,
     is_ready: bool,
     chore: Option<Kind>,
     stop_chore: Arc<AtomicBool>,
@@ -85,12 +91,16 @@ impl Keeper {
             whole: BTreeSet::new(),
             polled: BTreeSet::new(),
             held: BTreeSet::new(),
+            appeared: BTreeSet::new(),
             orders: VecDeque::new(),
             schedule,
             missed: Missed::default(),
             handled: Arc::default(),
             lanes: Lanes::default(),
             is_looking: false,
+            is_following: false,
+            is_reloading: false,
+            reloads_again: false,
             is_ready: false,
             chore: None,
             stop_chore: Arc::default(),
@@ -124,7 +134,10 @@ impl Keeper {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Changed(hints) => hints.into_iter().for_each(|hint| self.hint(hint)),
+            Event::Changed(hints) => {
+                hints.into_iter().for_each(|hint| self.hint(hint));
+                self.follow();
+            }
             Event::Look => self.look(),
             Event::Looked(seen, room) => {
                 self.is_looking = false;
@@ -150,10 +163,12 @@ impl Keeper {
                 }
             }
             Event::Followed(failed) => {
-                if let Some((root, why)) = failed {
+                self.is_following = false;
+                for (root, why) in failed {
                     self.watch.poll_from_now_on(&root, why);
                     self.whole.insert(root);
                 }
+                self.follow();
             }
             Event::Order(order) => self.orders.push_back(order),
             Event::Ended(lane, ended) => self.ended(lane, ended),
@@ -162,11 +177,14 @@ impl Keeper {
                 self.schedule.done(ended.kind, ended.at);
             }
             Event::Wanted(wanted) => self.answered(wanted),
-            Event::Reload => {
-                systemd::reloading();
-                self.events.reload(&self.reload);
+            Event::Reload => self.reload(),
+            Event::Reloaded(settings) => {
+                self.is_reloading = false;
+                self.reloaded(settings);
+                if std::mem::take(&mut self.reloads_again) {
+                    self.reload();
+                }
             }
-            Event::Reloaded(settings) => self.reloaded(settings),
             Event::Due | Event::Pulse | Event::Stop => {}
         }
     }
@@ -184,11 +202,8 @@ impl Keeper {
         match hint {
             Hint::Changed(path) => self.changes.heard(path, Instant::now()),
             Hint::Appeared(folder) => {
-                if let Some(follow) = self.watch.follow(folder.clone(), &self.settings.reader.crawl) {
-                    self.events
-                        .when_done(move || Event::Followed(follow.follow()), |_| Event::Followed(None));
-                }
-                self.changes.heard(folder, Instant::now());
+                self.changes.heard(folder.clone(), Instant::now());
+                self.appeared.insert(folder);
             }
             Hint::Gone(folder) => {
                 self.watch.gone(&folder);
@@ -204,6 +219,29 @@ impl Keeper {
         if self.changes.are_many() {
             self.look_through_all();
         }
+    }
+
+    /// Watches the folders that are new, unless it is doing so.
+    fn follow(&mut self) {
+        if self.is_following || self.appeared.is_empty() {
+            return;
+        }
+        let appeared = std::mem::take(&mut self.appeared);
+        if let Some(follow) = self.watch.follow(appeared, &self.settings.reader.crawl) {
+            self.is_following = true;
+            self.events.when_done(move || Event::Followed(follow.follow()), |_| Event::Followed(Vec::new()));
+        }
+    }
+
+    /// One at a time, or else an older one could come in last.
+    fn reload(&mut self) {
+        systemd::reloading();
+        if self.is_reloading {
+            self.reloads_again = true;
+            return;
+        }
+        self.is_reloading = true;
+        self.events.reload(&self.reload);
     }
 
     /// All folders, once they are quiet.

@@ -4,7 +4,7 @@
 //! folder that is not there is looked for, and looked through when it comes. What is told is only a hint: what a change
 //! comes to is found out by walking to it, by the rules of any walk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -154,6 +154,10 @@ impl Watch {
                 return hints;
             }
             self.hints = None;
+            self.inotify = Err("the system does not tell of changes any more".to_owned());
+            // The next look finds that they are to be looked through now and then.
+            self.renew();
+            return vec![Hint::Overflow];
         }
         std::future::pending().await
     }
@@ -188,11 +192,16 @@ impl Watch {
         Some(unseen)
     }
 
-    /// Watches `folder`, which is new, and what lies below it.
-    pub(super) fn follow(&self, folder: PathBuf, options: &crawl::Options) -> Option<Follow> {
-        let root = self.root_of(&folder)?.to_owned();
+    /// Watches `folders`, which are new, and what lies below them.
+    pub(super) fn follow(&self, folders: BTreeSet<PathBuf>, options: &crawl::Options) -> Option<Follow> {
         let inotify = Arc::clone(self.inotify.as_ref().ok()?);
-        Some(Follow { root, folder, inotify, options: options.clone() })
+        let mut roots: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+        for folder in folders {
+            if let Some(root) = self.root_of(&folder) {
+                roots.entry(root.to_owned()).or_default().insert(folder);
+            }
+        }
+        Some(Follow { roots, inotify, options: options.clone() })
     }
 
     /// A folder below `root` could not be watched.
@@ -291,7 +300,7 @@ impl Look {
             (Some(_), _) if id == root.id => root.how.clone(),
             (Some(_), Ok(inotify)) => {
                 inotify.forget(&folder);
-                match (watch(inotify, &folder, &folder, &self.options), system::silent(&folder)) {
+                match (watch(inotify, &folder, None, &self.options), system::silent(&folder)) {
                     (Ok(()), None) => How::Events,
                     (Ok(()), Some(name)) => {
                         How::Polling { why: format!("{name} does not tell what other machines change") }
@@ -305,26 +314,35 @@ impl Look {
     }
 }
 
-/// A new folder that is to be watched.
+/// New folders that are to be watched, by the watched folders that they lie in.
 #[derive(Debug)]
 pub(super) struct Follow {
-    root: PathBuf,
-    folder: PathBuf,
+    roots: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     inotify: Arc<Inotify>,
     options: crawl::Options,
 }
 
 impl Follow {
-    /// The watched folder that must be polled from now on, and why, if there are too many to watch.
-    pub(super) fn follow(self) -> Option<(PathBuf, String)> {
-        let failed = watch(&self.inotify, &self.root, &self.folder, &self.options).err()?;
-        Some((self.root, failed))
+    /// One walk for each watched folder. The watched folders that must be polled from now on, and why, if there are too
+    /// many to watch.
+    pub(super) fn follow(self) -> Vec<(PathBuf, String)> {
+        let mut failed = Vec::new();
+        for (root, folders) in self.roots {
+            let only = (!folders.contains(&root)).then_some(folders);
+            failed.extend(watch(&self.inotify, &root, only, &self.options).err().map(|why| (root, why)));
+        }
+        failed
     }
 }
 
-/// Watches `folder`, which is `root` or lies below it, and all folders below it that a walk of documents enters. Each
-/// is watched before it is listed, so that nothing comes in unseen.
-fn watch(inotify: &Arc<Inotify>, root: &Path, folder: &Path, options: &crawl::Options) -> Result<(), String> {
+/// Watches `root`, or `only` these folders below it, and all folders below them that a walk of documents enters. Each is
+/// watched before it is listed, so that nothing comes in unseen.
+fn watch(
+    inotify: &Arc<Inotify>,
+    root: &Path,
+    only: Option<BTreeSet<PathBuf>>,
+    options: &crawl::Options,
+) -> Result<(), String> {
     let failed: Arc<Mutex<Option<Errno>>> = Arc::default();
     let entering = {
         let (inotify, failed) = (Arc::clone(inotify), Arc::clone(&failed));
@@ -339,13 +357,9 @@ fn watch(inotify: &Arc<Inotify>, root: &Path, folder: &Path, options: &crawl::Op
             }
         }
     };
-    let part = Part {
-        only: (root != folder).then(|| BTreeSet::from([folder.to_owned()])),
-        folders_only: true,
-        entering: Some(Arc::new(entering)),
-    };
+    let part = Part { only, folders_only: true, entering: Some(Arc::new(entering)) };
     if let Err(error) = crawl::walk_part(&[root.to_owned()], &part, options) {
-        tracing::debug!(folder = %folder.display(), %error, "it is not watched");
+        tracing::debug!(folder = %root.display(), %error, "it is not watched");
     }
     let failed = failed.lock().expect("no thread panics while it notes an error").take();
     match failed {

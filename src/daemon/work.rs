@@ -22,6 +22,8 @@ use crate::resolve::Scope;
 
 /// From so many documents on, all that the catalog knows is read at once.
 const MANY: usize = 2_000;
+/// So many documents that cannot be handled are remembered.
+const MOST_HANDLED: usize = 100_000;
 /// Longer lists of paths are shown by their folders.
 const SHOWN: usize = 20;
 
@@ -85,7 +87,12 @@ impl Handled {
     }
 
     fn add(&self, entry: &Entry) {
-        self.map().insert(hash(&entry.path), hash(&entry.stat.identity()));
+        let mut map = self.map();
+        if map.len() >= MOST_HANDLED {
+            // Most are of documents that are gone or were changed; of the others one more look is taken.
+            map.clear();
+        }
+        map.insert(hash(&entry.path), hash(&entry.stat.identity()));
     }
 
     /// They are to be looked at once more.

@@ -139,6 +139,19 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Of two edits during the replacement the earlier, if it could not be given back.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Path> {
+        match self {
+            Self::Edited { kept, .. } | Self::Busy { kept, .. } => kept.as_deref(),
+            Self::ReadOnly { .. }
+            | Self::HardLinks { .. }
+            | Self::ForeignOwner { .. }
+            | Self::Attributes { .. }
+            | Self::Files(_) => None,
+        }
+    }
+
     /// Whether another try, planned anew, may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::document::diff;
 use crate::document::splice::Patch;
 use crate::files::replace::{self, Mtime, Replacement};
 use crate::ops::kept::{Kept, kept, link};
-use crate::ops::{Archive, Document, Reader, parallel, why};
+use crate::ops::{Archive, Document, Reader, litter, parallel, why};
 use crate::rewrite::{self, Standing};
 
 /// A slice of this size is replaced at once.
@@ -28,10 +28,19 @@ const PLANS: u32 = 5;
 pub struct Options {
     /// How documents are replaced.
     pub replace: replace::Options,
+    /// Whether a rewritten document keeps its modification time.
+    pub keep_mtime: bool,
     /// Only say what would be done.
     pub dry_run: bool,
     /// Whether [`Report::diffs`] is filled.
     pub diffs: bool,
+}
+
+impl Options {
+    /// What becomes of the time of a document that does not go back to what it was.
+    pub(super) fn mtime(&self) -> Mtime {
+        if self.keep_mtime { Mtime::Keep } else { Mtime::New }
+    }
 }
 
 /// What became of the documents.
@@ -259,6 +268,7 @@ impl Changer<'_> {
         let outcomes = replace::replace_all(replacements, &self.options.replace);
         let mut changed = Vec::new();
         for (document, outcome) in ready.into_iter().zip(outcomes) {
+            outcome.as_ref().err().inspect(|refused| litter::tell_kept(refused));
             match outcome {
                 Ok(_) => {
                     changed.push(document.name.clone());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::crawl::{self, Entry, Found, Part};
 use crate::digest::Digest;
 use crate::files::litter::{self, Memory, Swept};
+use crate::files::replace::Refused;
 use crate::ops::Archive;
 
 /// Finds the documents in a part of `paths`, once what killed runs left among them is cleared away.
@@ -25,6 +26,13 @@ pub fn swept(
         tracing::warn!(file = %file.display(), "an edit that a killed run displaced: compare it with its document");
     }
     crawl::walk_part(paths, part, options)
+}
+
+/// Of two edits that fell into one swap, the earlier stays beside its document: its owner is to know.
+pub(super) fn tell_kept(refused: &Refused) {
+    if let Some(file) = refused.kept() {
+        tracing::warn!(file = %file.display(), "one more edit of its document was made meanwhile: compare it with that");
+    }
 }
 
 /// Removes temporary files whose bytes are kept elsewhere, gives displaced edits back to their documents, and

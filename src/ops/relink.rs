@@ -17,11 +17,11 @@ pub fn relink(
     options: &change::Options,
 ) -> Report {
     change::change(reader, archive, "relink", entries, options, &|planning| {
-        Ok(plan(archive, planning, style))
+        Ok(plan(archive, planning, style, options.mtime()))
     })
 }
 
-fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Plan {
+fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle, mtime: Mtime) -> Plan {
     let resolved = &planning.document.resolved;
     let Some(folder) = style.folder(&planning.entry.folder, &resolved.base) else {
         return Plan::Refused(BASE_ELSEWHERE.to_owned());
@@ -35,5 +35,5 @@ fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle) -> Plan {
     let patch =
         Patch::new(Digest::of(bytes), edits.collect()).expect("kept links of one document are disjoint");
     let rewrite = Some(change::record(planning, &patch, &planning.kept.standing));
-    Plan::Change(Change { patch, mtime: Mtime::New, rewrite, pointed_at: Vec::new(), unknown: 0 })
+    Plan::Change(Change { patch, mtime, rewrite, pointed_at: Vec::new(), unknown: 0 })
 }

@@ -41,11 +41,11 @@ pub fn restore(
     options: &change::Options,
 ) -> Report {
     change::change(reader, archive, "restore", entries, options, &|planning| {
-        plan(archive, planning, selection)
+        plan(archive, planning, selection, options.mtime())
     })
 }
 
-fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Result<Plan> {
+fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection, mut mtime: Mtime) -> Result<Plan> {
     let bytes = &planning.document.bytes;
     let mut unknown = 0;
     let mut going = Vec::new();
@@ -66,7 +66,6 @@ fn plan(archive: &Archive, planning: &Planning<'_>, selection: &Selection) -> Re
     }
     let patch = rewrite::undo(bytes, &going);
     let exact = planning.kept.exact.as_ref().filter(|_| staying.is_empty() && unknown == 0);
-    let mut mtime = Mtime::New;
     if let Some(record) = exact {
         mtime = Mtime::Set(stat::time(record.mtime));
         let known = going.len() == record.links.len();

@@ -1,6 +1,6 @@
 //! Re-reads every blob and every archived document, and says what is not as it should be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -187,7 +187,38 @@ pub fn verify(reader: &Reader, archive: &Archive, pixels: Option<&Limits>) -> Re
             ControlFlow::Continue(())
         },
     );
+    settle(reader, archive, &mut report)?;
     Ok(report)
+}
+
+/// Takes out of `report` what only seemed so while another process kept or removed something: for a moment the store is
+/// held alone, and what is doubtful is looked at once more.
+fn settle(reader: &Reader, archive: &Archive, report: &mut Report) -> Result<()> {
+    let is_doubtful = |finding: &Finding| {
+        matches!(finding, Finding::Missing { .. } | Finding::Orphaned { .. } | Finding::Dangling { .. })
+    };
+    if !report.findings.iter().any(is_doubtful) {
+        return Ok(());
+    }
+    let _hold = archive.store.hold_alone()?;
+    let known: HashSet<BlobName> = archive.catalog.blobs()?.into_iter().collect();
+    let known_files: HashSet<PathBuf> = known.iter().map(|blob| archive.store.path(*blob)).collect();
+    let mut dangling: HashMap<PathBuf, Vec<Finding>> = HashMap::new();
+    report.findings.retain(|finding| match finding {
+        Finding::Missing { blob } => known.contains(blob) && !archive.store.contains(*blob),
+        Finding::Orphaned { path } => !known_files.contains(path) && path.symlink_metadata().is_ok(),
+        Finding::Dangling { document, .. } => {
+            let now = dangling.entry(document.clone());
+            now.or_insert_with(|| links(reader, archive, document).1).contains(finding)
+        }
+        Finding::Corrupt { .. }
+        | Finding::Undrawable { .. }
+        | Finding::Unreadable { .. }
+        | Finding::Catalog { .. }
+        | Finding::Unwritten { .. }
+        | Finding::Spoiled { .. } => true,
+    });
+    Ok(())
 }
 
 /// Takes out of `report` what is well again now that the blobs of `mended` are whole.

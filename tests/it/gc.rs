@@ -1,5 +1,7 @@
 //! `imgkeep gc`: what is removed and what is not.
 
+mod racing;
+
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;

@@ -1,8 +1,10 @@
 //! Other hands on the documents while imgkeep is at work on them: no edit is ever lost, and no link leads nowhere.
 
+mod checkout;
 mod editors;
 mod folders;
 mod spotter;
+mod together;
 
 use std::process::{Child, Stdio};
 use std::thread;

@@ -47,6 +47,8 @@ mod openapi;
 #[cfg(test)]
 mod power;
 #[cfg(test)]
+mod properties_of_files;
+#[cfg(test)]
 mod recall;
 #[cfg(test)]
 mod repair;

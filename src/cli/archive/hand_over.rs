@@ -22,6 +22,7 @@ use crate::ops::archive::contract::Contract;
 use crate::ops::archive::{Moment, Progress, Report};
 use crate::ops::runs::wire::{OrderedKind, Wanted};
 use crate::ops::runs::{How, State, View};
+use crate::ops::stop::Stop;
 
 /// Before the daemon is asked once more.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -43,10 +44,10 @@ pub(super) fn hand_over(context: &Context, arguments: &Arguments, stdin: bool) -
     }
     let runtime = Runtime::new()?;
     let progress = Arc::new(Progress::default());
-    let handed = async {
+    let handed = async |stop: Stop| {
         let Some(id) = order(context, arguments, &service, &paths).await? else { return Ok(None) };
         let display = Display::start(Arc::clone(&progress), context.quiet);
-        let followed = follow(&service, &id, &progress).await;
+        let followed = follow(&service, &id, &progress, &stop).await;
         drop(display);
         report(followed, &paths)
     };
@@ -120,10 +121,10 @@ struct Followed {
 }
 
 /// Listens until the run is over. Asked to stop, it has the daemon cancel the run.
-async fn follow(service: &Service, id: &str, progress: &Progress) -> Followed {
+async fn follow(service: &Service, id: &str, progress: &Progress, stop: &Stop) -> Followed {
     let target = format!("/api/v1/runs/{id}");
     let mut followed = Followed::default();
-    let mut asked = pin!(crate::ops::stop::signal());
+    let mut asked = pin!(stop.asked());
     // A connection that breaks says nothing of the run: it is asked for again as long as somebody knows of it.
     let mut refusals = 0;
     while let Ok(Some(answer)) = service.ask(Method::GET, &format!("{target}/events"), None).await {
@@ -293,7 +294,8 @@ mod tests {
         full(UnixListener::bind(folder.path().join("control.sock")).unwrap(), runs);
         let service = Service::at(folder.path().to_owned()).unwrap();
         let progress = Progress::default();
-        let follow = follow(&service, "x", &progress);
+        let stop = Stop::default();
+        let follow = follow(&service, "x", &progress, &stop);
         tokio::time::timeout(Duration::from_secs(60), follow).await.expect("it does not wait for ever")
     }
 

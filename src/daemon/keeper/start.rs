@@ -123,12 +123,16 @@ impl Keeper {
         if lane == Lane::Changes {
             std::mem::take(&mut self.held).into_iter().for_each(|path| self.changes.heard(path, now));
         }
+        let stopped = looked_at(&ended.task).cloned();
         let is_change = matches!(ended.task, Task::Look { kind: Kind::Change, .. });
         let again: Vec<PathBuf> = match (&ended.outcome, ended.task) {
             (Outcome::Done { again, .. }, Task::Look { .. } | Task::Retry { .. }) => again.clone(),
             (Outcome::Failed { .. }, Task::Look { paths, .. }) => paths.into_iter().collect(),
             _ => Vec::new(),
         };
+        if let (Outcome::Stopped, Some(stopped)) = (&ended.outcome, &stopped) {
+            self.backlog.put_off(stopped.iter().cloned(), now);
+        }
         self.backlog.add(again, now);
         self.backlog.settle(&paths);
         match ended.outcome {

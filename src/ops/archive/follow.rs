@@ -27,8 +27,12 @@ pub(super) async fn follow(
     let follow = tokio::task::spawn_blocking(move || {
         let entries = behind(&following, &before, &asked)?;
         let Shared { options, reader, archive, .. } = &*following;
-        let change =
-            change::Options { replace: options.replace.clone(), dry_run: false, diffs: options.diffs };
+        let change = change::Options {
+            replace: options.replace.clone(),
+            keep_mtime: options.keep_mtime,
+            dry_run: false,
+            diffs: options.diffs,
+        };
         let follow = |planning: &Planning<'_>| plan(&following, planning);
         Ok::<_, anyhow::Error>(change::change(reader, archive, "follow", &entries, &change, &follow))
     });

@@ -23,7 +23,7 @@ use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
 use crate::ops::archive::reading::Read;
 use crate::ops::archive::{DocumentFailure, Outlook, Shared, now, seen};
-use crate::ops::{BASE_ELSEWHERE, kept, why};
+use crate::ops::{BASE_ELSEWHERE, kept, litter, why};
 use crate::rewrite::link::{self, LinkStyle};
 use crate::rewrite::{self, Planned};
 use crate::store::Finished;
@@ -353,6 +353,7 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
     }
     let outcomes = replace::replace_all(replacements, &shared.options.replace);
     for ((document, diff), outcome) in documents.into_iter().zip(outcomes) {
+        outcome.as_ref().err().inspect(|refused| litter::tell_kept(refused));
         match outcome {
             Ok(replaced) => {
                 tracing::info!(document = %document.read.entry.path.display(), links = document.links, "rewritten");

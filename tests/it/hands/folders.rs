@@ -72,9 +72,9 @@ fn and_back(test: &Test) {
 fn work_until(test: &Test, done: &AtomicBool) -> u32 {
     let mut runs = 0;
     while !done.load(Ordering::Relaxed) {
-        // What has just been moved away cannot be found, or not be written.
+        // What has just been moved away cannot be found (2), or not be written.
         for words in ["archive posts", "relink posts --link /images/", "restore posts"] {
-            run(test, words, &[0, 1, 3]);
+            run(test, words, &[0, 2, 3]);
             runs += 1;
         }
     }
@@ -153,8 +153,8 @@ fn a_daemon_writes_nothing_through_a_symlink_that_took_a_folders_place() {
     let mut daemon = Daemon::start(&test);
     swap_while("daemon", &test, |done| {
         while !done.load(Ordering::Relaxed) {
-            run(&test, "archive posts", &[0, 1, 3]);
-            run(&test, "restore posts", &[0, 1, 3]);
+            run(&test, "archive posts", &[0, 3]);
+            run(&test, "restore posts", &[0, 3]);
         }
     });
     daemon.stop();
@@ -241,7 +241,7 @@ fn permissions_may_change_in_the_middle() {
             let mut runs = 0;
             while !done.load(Ordering::Relaxed) {
                 for words in ["archive posts", "restore posts"] {
-                    finish(as_nobody(&test, words).spawn().unwrap(), words, &[0, 1, 3]);
+                    finish(as_nobody(&test, words).spawn().unwrap(), words, &[0, 3]);
                     runs += 1;
                 }
             }
