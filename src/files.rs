@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::digest::{Digest, Hasher};
 use crate::files::folder::Folder;
@@ -99,7 +100,21 @@ impl Error {
 /// Opens a regular file for reading and says what it is. Never waits: a pipe without a writer is
 /// opened, seen to be no file, and closed.
 pub fn open(path: &Path) -> Result<(File, Stat), Error> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    open_by(path, OFlags::empty())
+}
+
+/// The same, of a file that must itself be at `path`: where a symlink is, nothing is found.
+pub fn open_itself(path: &Path) -> Result<(File, Stat), Error> {
+    open_by(path, OFlags::NOFOLLOW).map_err(|error| match error {
+        Error::Io { path, doing, source } if source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            Error::Io { path, doing, source: io::ErrorKind::NotFound.into() }
+        }
+        error => error,
+    })
+}
+
+fn open_by(path: &Path, more: OFlags) -> Result<(File, Stat), Error> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | more).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = file.map_err(Error::io(path, "open"))?;
     let stat = Stat::of_file(&file).map_err(Error::io(path, "open"))?;

@@ -143,12 +143,12 @@ impl Store {
         self.path(blob).is_file()
     }
 
-    /// Opens a blob for reading; `None` if there is none.
+    /// Opens a blob to show it to strangers; `None` if there is none. A symlink is none: it may lead to anything.
     ///
     /// # Errors
     /// When the file is there and cannot be opened.
     pub fn open_blob(&self, blob: BlobName) -> Result<Option<(File, Stat)>, Error> {
-        match files::open(&self.path(blob)) {
+        match files::open_itself(&self.path(blob)) {
             Ok(opened) => Ok(Some(opened)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),

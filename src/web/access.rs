@@ -211,10 +211,13 @@ impl Access {
     fn is_our_name(&self, head: &Parts) -> bool {
         let field = || head.headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
         let Some(authority) = head.uri.authority().cloned().or_else(field) else { return false };
-        if authority.as_str().contains('@') {
+        let host = authority.host();
+        // Neither credentials before it nor anything but a port behind it.
+        let Some(port) = authority.as_str().strip_prefix(host) else { return false };
+        let digits = port.strip_prefix(':').unwrap_or(port);
+        if !digits.bytes().all(|digit| digit.is_ascii_digit()) || digits.len() > 5 {
             return false;
         }
-        let host = authority.host();
         let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
         let listening = self.listening.read().expect("no holder of the addresses panics");
         host.eq_ignore_ascii_case("localhost")
@@ -272,6 +275,8 @@ mod tests {
             ("127.0.0.1.nip.io", false),
             ("images.example.evil.test", false),
             ("x@localhost", false),
+            ("localhost:7420.evil.test", false),
+            ("localhost:evil.test", false),
             ("", false),
         ] {
             let judged = access.visitor(&head("GET /", here(), &[&format!("Host: {host}")]));

@@ -1,7 +1,7 @@
 //! The gallery, asked over raw sockets: what comes from outside is text, every page has its policy, pages follow each
 //! other without gaps, and thumbnails are made within limits.
 
-mod browser;
+pub(crate) mod browser;
 mod thumbnails;
 
 use std::collections::BTreeSet;

@@ -40,7 +40,13 @@ impl Daemon {
 
     /// The same for another command that serves.
     pub(crate) fn of(test: Test, mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::null()).spawn().expect("the program was built");
+        command.stderr(Stdio::null());
+        Self::of_logged(test, command)
+    }
+
+    /// The same, with stderr as the command has it.
+    pub(crate) fn of_logged(test: Test, mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the program was built");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a pipe can be read");
@@ -100,6 +106,10 @@ impl Daemon {
             assert!(start.elapsed() < PATIENCE, "it does not end: {run}");
             sleep(Duration::from_millis(10));
         }
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {

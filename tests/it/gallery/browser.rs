@@ -22,7 +22,7 @@ use crate::support::{Test, picture};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A browser that is led.
-struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
@@ -31,7 +31,7 @@ struct Browser {
 
 impl Browser {
     /// `None` where there is none. Names of hosts lead nowhere.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
         if !is_there("chromium") || !is_there("chromedriver") {
             println!("not tried: there is no chromium, or no chromedriver");
@@ -101,16 +101,16 @@ impl Browser {
         self.call("POST", &format!("/session/{}/{name}", self.session), body)
     }
 
-    fn open(&self, url: &str) {
+    pub(crate) fn open(&self, url: &str) {
         self.command("url", &json!({ "url": url }));
     }
 
-    fn run(&self, script: &str) -> Value {
+    pub(crate) fn run(&self, script: &str) -> Value {
         self.command("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
     /// Waits until a script says something that is true.
-    fn wait(&self, script: &str) {
+    pub(crate) fn wait(&self, script: &str) {
         let start = Instant::now();
         while self.run(script) != json!(true) {
             assert!(
@@ -150,7 +150,7 @@ impl Browser {
     }
 
     /// The URLs that were asked for since the last call, but those of the browser's own pages.
-    fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         let log = self.command("se/log", &json!({ "type": "performance" }));
         let entries = log.as_array().expect("it is a list").iter().filter_map(|entry| {
             let message: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
@@ -162,7 +162,7 @@ impl Browser {
     }
 
     /// What the pages did against their policy, or did wrong.
-    fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.command("se/log", &json!({ "type": "browser" }));
         let entries = log.as_array().expect("it is a list").iter();
         entries.filter_map(|entry| entry["message"].as_str().map(str::to_owned)).collect()
