@@ -31,25 +31,24 @@ pub fn within_bounds(bytes: &[u8], property: Property) {
     let peak = ALLOCATED.peak_usage().saturating_sub(before);
     assert!(peak <= memory(bytes.len()), "{peak} bytes of memory for an input of {}", bytes.len());
     if started.elapsed() > TIME {
-        let (spent, _) = measure(|| property(bytes));
+        let spent = on_a_core(|| property(bytes));
         assert!(spent <= TIME, "{spent:?} for an input of {} bytes", bytes.len());
     }
 }
 
-/// The time that this thread was on a core, so that others on the machine do not count; and how many more bytes
-/// the process had at the most.
+/// The time that this thread was on a core, so that others on the machine do not count.
+fn on_a_core(work: impl FnOnce()) -> Duration {
+    let started = core_time();
+    work();
+    core_time() - started
+}
+
+/// How long this thread was on a core.
 ///
 /// # Panics
 /// Where the system does not tell.
-pub fn measure(work: impl FnOnce()) -> (Duration, usize) {
-    let clock = || {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells");
-        Duration::from_nanos(text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0))
-    };
-    let started = clock();
-    let before = ALLOCATED.current_usage();
-    ALLOCATED.reset_peak_usage();
-    work();
-    let peak = ALLOCATED.peak_usage();
-    (clock() - started, peak.saturating_sub(before))
+#[must_use]
+pub fn core_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells");
+    Duration::from_nanos(text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0))
 }

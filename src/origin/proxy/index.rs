@@ -91,11 +91,13 @@ struct Keys {
     /// One bit for each slot that some key falls into: most questions are answered by these.
     taken: [u64; 64],
     ids: HashMap<Box<str>, Vec<usize>>,
+    /// Bytes of the longest key.
+    longest: usize,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { taken: [0; 64], ids: HashMap::new() }
+        Self { taken: [0; 64], ids: HashMap::new(), longest: 0 }
     }
 }
 
@@ -103,6 +105,7 @@ impl Keys {
     fn push(&mut self, key: &str, id: usize) {
         let (word, bit) = slot(key);
         self.taken[word] |= bit;
+        self.longest = self.longest.max(key.len());
         self.ids.entry(key.into()).or_default().push(id);
     }
 
@@ -115,9 +118,13 @@ impl Keys {
         self.look_up(key)
     }
 
-    /// Apart, so that the question that is mostly answered by a bit is asked in place.
+    /// Apart, so that the question that is mostly answered by a bit is asked in place. What is longer than any key is
+    /// not hashed: of a host of a million labels each end is asked for.
     #[inline(never)]
     fn look_up(&self, key: &str) -> &[usize] {
+        if key.len() > self.longest {
+            return &[];
+        }
         self.ids.get(key).map_or(&[], Vec::as_slice)
     }
 }
