@@ -31,6 +31,12 @@ mod gc;
 #[cfg(test)]
 mod hand_over;
 #[cfg(test)]
+mod hostile_clients;
+#[cfg(test)]
+mod hostile_images;
+#[cfg(test)]
+mod hostile_servers;
+#[cfg(test)]
 mod ladder;
 #[cfg(test)]
 mod manners;

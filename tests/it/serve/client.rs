@@ -27,7 +27,7 @@ impl Server {
     }
 
     /// The same by another command, which says where it listens as JSON.
-    pub(super) fn run(test: Test, mut command: Command) -> Self {
+    pub(crate) fn run(test: Test, mut command: Command) -> Self {
         let mut child = command.spawn().expect("the program was built");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
