@@ -10,6 +10,7 @@ mod tools;
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -78,11 +79,12 @@ fn withstands<T>(name: &str, pid: u32, address: SocketAddr, path: &str, attack: 
     let over = AtomicBool::new(false);
     let (mut latencies, held) = thread::scope(|scope| {
         let bystander = scope.spawn(|| bystander(address, path, &over));
-        let held = attack();
+        let attack = catch_unwind(AssertUnwindSafe(attack));
         // Whoever came in the end is served as well.
         thread::sleep(Duration::from_millis(300));
         over.store(true, Ordering::Relaxed);
-        (bystander.join().expect("the bystander is served"), held)
+        let latencies = bystander.join().expect("the bystander is served");
+        (latencies, attack.unwrap_or_else(|panic| resume_unwind(panic)))
     });
     let peak = memory(pid, "VmHWM").expect("it is alive");
     let start = Instant::now();

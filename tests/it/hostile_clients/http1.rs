@@ -79,11 +79,9 @@ fn heads_bodies_ranges_and_pipelines() {
     run("10,000 requests at once", &|| {
         let mut stream = TcpStream::connect(address).unwrap();
         let mut sending = stream.try_clone().unwrap();
-        let request = get("/healthz", &[]);
-        thread::spawn(move || {
-            send(&mut sending, &request.repeat(100), 100);
-            let _ = sending.shutdown(Shutdown::Write);
-        });
+        let last = get("/healthz", &["Connection: close"]);
+        let requests = [get("/healthz", &[]).repeat(9_999), last].concat();
+        thread::spawn(move || send(&mut sending, &requests, 1));
         let answers = rest(&mut stream);
         let statuses = statuses(&answers);
         assert!(

@@ -68,11 +68,11 @@ fn what_is_an_image_and_something_else_is_served_as_an_image() {
             [b"\xEF\xBB\xBF".to_vec(), gif([2, 0, 2, 0], b"")].concat(),
             Refused("not_an_image"),
         ),
-        row("page that begins like a GIF", [b"GIF89a", PAGE].concat(), Refused("damaged")),
+        row("page that begins like a GIF", [b"GIF89a", PAGE].concat(), Refused("bomb")),
         row(
             "script that begins like a GIF",
             b"GIF89a/*<svg/onload=alert(1)>*/=1;".as_slice(),
-            Refused("truncated"),
+            Refused("bomb"),
         ),
         row("page that begins like a PNG", [b"\x89PNG\r\n\x1A\n", PAGE].concat(), Refused("damaged")),
         row("page that begins like a JPEG", [b"\xFF\xD8\xFF\xE0", PAGE].concat(), Refused("truncated")),
