@@ -49,7 +49,7 @@ pub use reason::{ParseError, Reason};
 pub use turns::Turn;
 
 /// Bodies at a time whose coding takes much memory to undo.
-const LARGE: usize = 4;
+const LARGE: usize = 2;
 
 /// Fetches, and keeps connections open in between. Made once and shared by reference.
 pub struct Fetcher {

@@ -14,6 +14,8 @@ use crate::serve::activity::Activity;
 const PART: usize = 32;
 /// How long it may take to leave before others are told to.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Whoever is here for a shorter time may have a request on its way.
+const WELCOME: Duration = Duration::from_millis(100);
 
 /// For one kind of connections.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl Room {
             .by_number
             .values()
             .filter_map(|activity| Some((activity.idle_since()?, activity)))
+            .filter(|(since, _)| since.elapsed() > WELCOME)
             .collect();
         idle.sort_unstable_by_key(|(since, _)| *since);
         for (_, activity) in idle.into_iter().take(self.at_a_time) {
@@ -97,8 +100,10 @@ mod tests {
         for activity in [&young, &busy, &old] {
             guests.push(room.enter(activity).await);
         }
+        room.make();
+        assert!(timeout(Duration::ZERO, old.ceased()).await.is_err(), "it has only come");
+        tokio::time::sleep(2 * WELCOME).await;
         // What was asked last is what counts.
-        tokio::time::sleep(Duration::from_millis(5)).await;
         drop(young.begin());
         let new = activity();
         let entering = tokio::spawn({

@@ -4,7 +4,6 @@
 //! leads to this machine, the request is that URL again, and is unwrapped as it would be in the document. Whatever
 //! its host is, `/?<URL>`, `/?url=<URL>` and `/<URL>` are understood.
 
-
 use hyper::header::{HOST, HeaderName, HeaderValue, LINK};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;

@@ -39,6 +39,12 @@ mod hand_over;
 #[cfg(test)]
 mod hands;
 #[cfg(test)]
+mod hostile_clients;
+#[cfg(test)]
+mod hostile_images;
+#[cfg(test)]
+mod hostile_servers;
+#[cfg(test)]
 mod ladder;
 #[cfg(test)]
 mod manners;

@@ -9,6 +9,7 @@
 //! assert_eq!(test.blobs().len(), 1);
 //! ```
 
+pub(crate) mod memory;
 pub(crate) mod origin;
 pub(crate) mod picture;
 pub(crate) mod rounds;
@@ -46,6 +47,8 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// The most memory that was seen to be resident, in KiB.
+    pub(crate) peak: u64,
 }
 
 impl Test {
@@ -215,10 +218,10 @@ impl Outcome {
             scope.spawn(move || drop(stdin.write_all(input)));
             let stdout = scope.spawn(|| read_text(stdout));
             let stderr = scope.spawn(|| read_text(stderr));
-            let code = wait(&mut child);
+            let (code, peak) = wait(&mut child);
             let text =
                 |reader: thread::ScopedJoinHandle<'_, String>| reader.join().expect("readers do not panic");
-            Self { code, stdout: text(stdout), stderr: text(stderr) }
+            Self { code, stdout: text(stdout), stderr: text(stderr), peak }
         })
     }
 
@@ -240,12 +243,14 @@ impl Outcome {
     }
 }
 
-/// The exit code, `None` after a signal. Kills a program that hangs.
-fn wait(child: &mut Child) -> Option<i32> {
+/// The exit code, `None` after a signal, and the most memory. Kills a program that hangs.
+fn wait(child: &mut Child) -> (Option<i32>, u64) {
     let deadline = Instant::now() + PATIENCE;
+    let mut peak = 0;
     loop {
+        peak = memory::memory(child.id(), "VmHWM").unwrap_or(0).max(peak);
         if let Some(status) = child.try_wait().expect("it is our child") {
-            return status.code();
+            return (status.code(), peak);
         }
         if Instant::now() > deadline {
             child.kill().expect("it is our child");

@@ -311,7 +311,8 @@ fn the_store_is_checked_and_litter_is_found() {
 
 #[test]
 fn an_outcome_gives_its_json() {
-    let outcome = |stdout: &str| Outcome { code: Some(3), stdout: stdout.into(), stderr: String::new() };
+    let outcome =
+        |stdout: &str| Outcome { code: Some(3), stdout: stdout.into(), stderr: String::new(), peak: 0 };
     assert_eq!(outcome("{\"a\":\n1}\n").expect_code(3).json()["a"], 1);
     assert_eq!(outcome("{\"a\":1}\n{\"a\":2}\n").json_lines()[1]["a"], 2);
 }

@@ -55,6 +55,10 @@ impl Daemon {
         Self { child, address, test, _stdout: stdout }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The text of the token that it made.
     pub(crate) fn token(&self) -> String {
         String::from_utf8(self.test.read("cache/token")).expect("it is text").trim().to_owned()

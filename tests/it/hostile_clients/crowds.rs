@@ -1,0 +1,104 @@
+//! Many clients that do next to nothing.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::serve::client::{Server, get};
+use crate::support::Test;
+use crate::support::rounds::rounds;
+
+use super::{Victim, archive, connect, keep, may_open, sockets, withstands};
+
+/// More than may be connected at a time, which is 1,024.
+fn many() -> usize {
+    if rounds(1) > 1 { 10_000 } else { 1_500 }
+}
+
+fn crowd(name: &str, first: &[u8], stay: Duration) {
+    let victim = Victim::new();
+    let (pid, address, many) = (victim.server.child.id(), victim.address(), many());
+    may_open(many as u64 + 2_000);
+    withstands(&format!("{many} that {name}"), pid, address, &victim.small, || {
+        let mut crowd = Vec::new();
+        for number in 0..many {
+            let mut stream = connect(address, number);
+            let _ = stream.write_all(first);
+            crowd.push(stream);
+        }
+        let open = sockets(pid);
+        assert!(open < 1_024 + 30, "{open} sockets are open");
+        let start = Instant::now();
+        while start.elapsed() < stay {
+            for stream in &mut crowd {
+                // Most of them are closed by now.
+                let _ = stream.write_all(&first[..first.len().min(1)]);
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+        // Nobody hangs up (a half-open connection looks the same): the server does.
+        crowd
+    });
+}
+
+#[test]
+fn idle() {
+    crowd("say nothing", b"", Duration::ZERO);
+}
+
+#[test]
+fn halves_of_heads() {
+    crowd(
+        "say half of a head and a byte now and then",
+        b"XGET / HTTP/1.1\r\nHost: a\r\n",
+        Duration::from_secs(3),
+    );
+}
+
+#[test]
+fn half_a_preface() {
+    crowd("begin to speak HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0", Duration::ZERO);
+}
+
+/// They are busy, so they keep their room until they have taken nothing for 30 seconds.
+#[test]
+fn readers_that_do_not_read() {
+    let victim = Victim::new();
+    let many = if rounds(1) > 1 { 900 } else { 200 };
+    may_open(many as u64 + 2_000);
+    let (pid, address) = (victim.server.child.id(), victim.address());
+    withstands(&format!("{many} that read nothing"), pid, address, &victim.small, || {
+        (0..many)
+            .map(|number| {
+                let mut stream = connect(address, number);
+                stream.write_all(&get(&victim.large, &[])).unwrap();
+                stream
+            })
+            .collect::<Vec<TcpStream>>()
+    });
+}
+
+/// A process that may have 64 files open.
+#[test]
+fn hardly_any_files() {
+    let test = archive();
+    let small = keep(&test, 3_000);
+    let command = test.command("serve --format json --listen 127.0.0.1:0");
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(test.root())
+        .stdout(Stdio::piped());
+    let limited = Server::run(Test::new(), limited);
+    let (pid, address) = (limited.child.id(), limited.address);
+    withstands("300 at 64 files", pid, address, &small, || {
+        let crowd: Vec<TcpStream> = (0..300).map(|number| connect(address, number)).collect();
+        thread::sleep(Duration::from_secs(1));
+        crowd
+    });
+    drop(test);
+}
