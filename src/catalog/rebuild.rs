@@ -55,7 +55,7 @@ impl Catalog {
         stored: impl Fn(Digest) -> bool,
     ) -> Result<Rebuilt, Error> {
         let mut doubtful = HashSet::new();
-        let mut runs = Vec::new();
+        let mut runs: Vec<(RunRow, bool)> = Vec::new();
         // Copies first: a rewrite may stand before the snapshot it relies on, in another run's journal.
         let (snapshots, read) = self.replay(only, |line| match line {
             Line::Snapshot(snapshot) => {
@@ -69,12 +69,17 @@ impl Catalog {
                 Some(Batch::default())
             }
             Line::Run(run) => {
-                runs.push(run);
+                runs.push((run, false));
                 None
             }
-            Line::Rewrite(_) => None,
+            Line::Rewrite(_) => {
+                // It stands in the file of the run that made it.
+                runs.iter_mut().rev().take(1).for_each(|(_, has_rewritten)| *has_rewritten = true);
+                None
+            }
         })?;
-        self.know_runs(&runs)?;
+        runs.sort_by_key(|(run, _)| run.started);
+        self.know_runs(runs.into_iter().filter(|(_, has_rewritten)| *has_rewritten).map(|(run, _)| run))?;
         let (rewrites, _) = self.replay(only, |line| match line {
             Line::Run(_)
             | Line::Snapshot(_)
@@ -117,13 +122,12 @@ impl Catalog {
         Ok((lines, read))
     }
 
-    fn know_runs(&self, runs: &[RunRow]) -> Result<(), Error> {
+    fn know_runs(&self, mut runs: impl Iterator<Item = RunRow>) -> Result<(), Error> {
         let mut writer = self.writer();
         let mut write = || -> rusqlite::Result<()> {
             let transaction = writer.transaction()?;
             let recorder = Recorder::new(&transaction);
-            // One that changed nothing is none that anybody asks for.
-            runs.iter().try_for_each(|run| recorder.known_run(run))?;
+            runs.try_for_each(|run| recorder.known_run(&run))?;
             drop(recorder);
             transaction.commit()
         };
