@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rustix::fs::{Access, access};
 
 use crate::blob::BlobName;
 use crate::catalog::journal::{Journal, LineRef};
@@ -697,7 +699,25 @@ fn path_of(url: &str) -> Result<PathBuf, Error> {
     path.ok_or_else(|| Error::Url { url: url.to_owned() })
 }
 
+/// SQLite makes the files beside a database like the database: one that could not be written for a while leaves such that
+/// cannot be written for ever.
+fn make_writable(path: &Path) {
+    let may_write = |path: &Path| access(path, Access::WRITE_OK).is_ok();
+    for end in ["-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        let beside = PathBuf::from(beside);
+        if beside.is_file() && !may_write(&beside) && may_write(path) {
+            let made = path.metadata().and_then(|found| fs::set_permissions(&beside, found.permissions()));
+            if let Err(error) = made {
+                tracing::debug!(%error, file = %beside.display(), "it stays as it is");
+            }
+        }
+    }
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    make_writable(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

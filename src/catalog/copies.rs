@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::blob::BlobName;
 use crate::catalog::row::Snapshot;
-use crate::catalog::{Catalog, Error, OriginKey, edits};
+use crate::catalog::{Catalog, Error, OriginKey, edits, trust};
 use crate::digest::Digest;
 
 /// What [`copy`] reads; `attempts` last.
@@ -77,10 +77,20 @@ impl Catalog {
         Ok(rows.into_iter().map(|(snapshot, _)| snapshot).collect())
     }
 
-    /// Every copy of every origin, with all that is known of it.
-    pub(super) fn all_copies(&self) -> Result<Vec<Snapshot>, Error> {
-        let rows = self.query(&format!("SELECT {COLUMNS} FROM {TABLES} ORDER BY taken"), copy)?;
-        rows.into_iter().map(|row| self.whole(row)).collect()
+    /// Every copy of every origin, with all that is known of it; `None` for one that is not as it was written.
+    pub(super) fn all_copies(&self) -> Result<Vec<Option<Snapshot>>, Error> {
+        let sql = format!("SELECT {COLUMNS}, sum, key FROM {TABLES} ORDER BY taken");
+        let rows = self.query(&sql, |row| {
+            let (sum, key): (Option<u32>, [u8; 16]) = (row.get(12)?, row.get(13)?);
+            let (snapshot, attempts) = copy(row)?;
+            let is_whole = OriginKey::of_text(&snapshot.origin).0 == key
+                && sum.is_none_or(|sum| sum == trust::sum([&key[..], snapshot.digest.as_bytes()]));
+            Ok((is_whole, snapshot, attempts))
+        })?;
+        let whole = |(is_whole, snapshot, attempts): (bool, Snapshot, Option<String>)| {
+            is_whole.then(|| self.whole((snapshot, attempts)).ok()).flatten()
+        };
+        Ok(rows.into_iter().map(whole).collect())
     }
 
     fn whole(&self, (snapshot, attempts): (Snapshot, Option<String>)) -> Result<Snapshot, Error> {

@@ -145,8 +145,8 @@ pub fn names(folder: &Path) -> Result<Vec<String>, files::Error> {
     Ok(ours.filter(|name| name.ends_with(".gz")).collect())
 }
 
-/// Calls `each` for every line of every run, the oldest run first. What is spoiled is passed over, with a warning: at the
-/// end of a file it was never acknowledged, or a run is about to write it.
+/// Calls `each` for every line of every run, the oldest run first. What is spoiled is passed over: at the end of a file it
+/// was never acknowledged, or a run is about to write it.
 pub fn read<E: From<files::Error>>(
     folder: &Path,
     each: impl FnMut(Line) -> Result<(), E>,
@@ -164,7 +164,7 @@ pub fn read_some<E: From<files::Error>>(
     for name in names(folder)?.into_iter().filter(|name| wanted(name)) {
         let (length, spoiled) = file::read(&folder.join(&name), &mut each)?;
         for Spoiled { path, offset, why } in &spoiled {
-            tracing::warn!(path = %path.display(), offset, why, "a part of the journal is spoiled");
+            tracing::debug!(path = %path.display(), offset, why, "a part of the journal is spoiled");
         }
         read.lengths.push((name, length));
         read.spoiled.extend(spoiled);

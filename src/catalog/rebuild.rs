@@ -31,6 +31,8 @@ pub struct Unwritten {
     pub rewrites: Vec<Rewrite>,
     /// What of the journal could not be read.
     pub spoiled: Vec<Spoiled>,
+    /// How many records of the catalog are not as they were written.
+    pub turned: u64,
 }
 
 impl Unwritten {
@@ -53,7 +55,7 @@ impl Catalog {
         stored: impl Fn(Digest) -> bool,
     ) -> Result<Rebuilt, Error> {
         let mut doubtful = HashSet::new();
-        let mut runs = Vec::new();
+        let mut runs: Vec<(RunRow, bool)> = Vec::new();
         // Copies first: a rewrite may stand before the snapshot it relies on, in another run's journal.
         let (snapshots, read) = self.replay(only, |line| match line {
             Line::Snapshot(snapshot) => {
@@ -67,12 +69,17 @@ impl Catalog {
                 Some(Batch::default())
             }
             Line::Run(run) => {
-                runs.push(run);
+                runs.push((run, false));
                 None
             }
-            Line::Rewrite(_) => None,
+            Line::Rewrite(_) => {
+                // It stands in the file of the run that made it.
+                runs.iter_mut().rev().take(1).for_each(|(_, has_rewritten)| *has_rewritten = true);
+                None
+            }
         })?;
-        self.know_runs(&runs)?;
+        runs.sort_by_key(|(run, _)| run.started);
+        self.know_runs(runs.into_iter().filter(|(_, has_rewritten)| *has_rewritten).map(|(run, _)| run))?;
         let (rewrites, _) = self.replay(only, |line| match line {
             Line::Run(_)
             | Line::Snapshot(_)
@@ -115,13 +122,12 @@ impl Catalog {
         Ok((lines, read))
     }
 
-    fn know_runs(&self, runs: &[RunRow]) -> Result<(), Error> {
+    fn know_runs(&self, mut runs: impl Iterator<Item = RunRow>) -> Result<(), Error> {
         let mut writer = self.writer();
         let mut write = || -> rusqlite::Result<()> {
             let transaction = writer.transaction()?;
             let recorder = Recorder::new(&transaction);
-            // One that changed nothing is none that anybody asks for.
-            runs.iter().try_for_each(|run| recorder.known_run(run))?;
+            runs.try_for_each(|run| recorder.known_run(&run))?;
             drop(recorder);
             transaction.commit()
         };
@@ -147,24 +153,40 @@ impl Catalog {
             Ok::<_, Error>(())
         })?;
         let mut unwritten = Unwritten { spoiled: read.spoiled, ..Unwritten::default() };
-        unwritten.snapshots = self.all_copies()?;
-        unwritten.snapshots.retain(|copy| !snapshots.contains(&of_snapshot(copy)));
-        let packed = self.query(
-            "SELECT path, after, before, mtime, edits, sum
-             FROM rewrites JOIN documents ON documents.id = document ORDER BY rewrites.id",
-            |row| {
-                let document: Vec<u8> = row.get(0)?;
-                let after: [u8; 32] = row.get(1)?;
-                if rewrites.contains(&of_rewrite(&document, Digest::from_bytes(after))) {
-                    return Ok(None);
-                }
-                let (before, mtime) = (row.get(2)?, row.get(3)?);
-                Ok(Some(Packed { document, after, before, mtime, edits: row.get(4)?, sum: row.get(5)? }))
-            },
-        )?;
+        for copy in self.all_copies()? {
+            match copy {
+                Some(copy) if snapshots.contains(&of_snapshot(&copy)) => {}
+                Some(copy) => unwritten.snapshots.push(copy),
+                None => unwritten.turned += 1,
+            }
+        }
+        let ids: Vec<i64> = self.query("SELECT id FROM rewrites ORDER BY id", |row| row.get(0))?;
         let reader = self.reader();
-        for packed in packed.into_iter().flatten() {
-            unwritten.rewrites.push(self.unpack(&reader, packed)?);
+        let mut query = reader
+            .prepare(
+                "SELECT path, after, before, mtime, edits, sum
+                 FROM rewrites JOIN documents ON documents.id = document WHERE rewrites.id = ?1",
+            )
+            .map_err(|source| self.sqlite(source))?;
+        for id in ids {
+            let packed = query
+                .query_row([id], |row| {
+                    Ok(Packed {
+                        document: row.get(0)?,
+                        after: row.get(1)?,
+                        before: row.get(2)?,
+                        mtime: row.get(3)?,
+                        edits: row.get(4)?,
+                        sum: row.get(5)?,
+                    })
+                })
+                .map_err(|source| self.sqlite(source))?;
+            match self.unpack(&reader, packed) {
+                Ok(rewrite) if rewrites.contains(&of_rewrite(&rewrite.document, rewrite.after)) => {}
+                Ok(rewrite) => unwritten.rewrites.push(rewrite),
+                Err(Error::Damaged { .. }) => unwritten.turned += 1,
+                Err(error) => return Err(error),
+            }
         }
         Ok(unwritten)
     }

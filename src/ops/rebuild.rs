@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::catalog::journal;
+use crate::catalog::journal::{self, file::Spoiled};
 use crate::catalog::rebuild::Rebuilt;
 use crate::catalog::trust::Lack;
 use crate::catalog::{self, Catalog, Run};
@@ -94,7 +94,11 @@ fn catch_up(archive: &Archive) -> Result<()> {
 fn rebuild(archive: &Archive, only: Option<&HashSet<String>>) -> Result<Rebuilt> {
     let files = archive.store.list()?.into_iter().filter_map(Result::ok);
     let stored: HashSet<Digest> = files.map(|blob| blob.digest).collect();
-    Ok(archive.catalog.rebuild(only, |digest| stored.contains(&digest))?)
+    let read = archive.catalog.rebuild(only, |digest| stored.contains(&digest))?;
+    for Spoiled { path, offset, why } in &read.spoiled {
+        tracing::warn!(path = %path.display(), offset, why, "a part of the journal is spoiled, and passed over");
+    }
+    Ok(read)
 }
 
 /// Makes the catalog again from the store's journal: origins, copies and every document's way back. The old one is set
@@ -109,7 +113,7 @@ pub fn anew(store: &Path, url: &str) -> Result<(Archive, Rebuilt)> {
     let _gate = store.gate()?;
     let written = connect(&store, url).and_then(|archive| write_down(&archive));
     let is_whole = match written {
-        Ok(()) => true,
+        Ok(is_whole) => is_whole,
         Err(error) if is_of_catalog(&error) => {
             tracing::warn!("nothing is taken from the old catalog: {error:#}");
             false
@@ -126,13 +130,15 @@ pub fn anew(store: &Path, url: &str) -> Result<(Archive, Rebuilt)> {
     Ok((archive, read))
 }
 
-/// What only the catalog has, if it is whole.
-fn write_down(archive: &Archive) -> Result<()> {
+/// Writes down what only the catalog has. Returns whether it has all that the journal ever had.
+fn write_down(archive: &Archive) -> Result<bool> {
     if let Some(what) = archive.catalog.flaw()? {
         return Err(archive.catalog.damaged(what).into());
     }
+    let had_all = archive.catalog.lack()? == Lack::Nothing;
     let unwritten = archive.catalog.unwritten()?;
-    Ok(archive.catalog.write_down(&Run::start("verify"), &unwritten)?)
+    archive.catalog.write_down(&Run::start("verify"), &unwritten)?;
+    Ok(had_all && unwritten.turned == 0)
 }
 
 /// Whether it is the catalog that cannot be used, and not the disk.

@@ -150,6 +150,10 @@ pub fn verify(reader: &Reader, archive: &Archive, pixels: Option<&Limits>) -> Re
     let pixels = pixels.map(Pixels::new);
     report.findings.extend(archive.catalog.flaw()?.map(|why| Finding::Catalog { why }));
     let mut unwritten = archive.catalog.unwritten()?;
+    if unwritten.turned > 0 {
+        let why = format!("{} of its records are not as they were written", unwritten.turned);
+        report.findings.push(Finding::Catalog { why });
+    }
     // A spoiled part that the catalog does not miss was never acknowledged, or stands elsewhere.
     if unwritten.records() > 0 {
         report.findings.extend(std::mem::take(&mut unwritten.spoiled).into_iter().map(Finding::from));

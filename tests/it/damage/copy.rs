@@ -64,7 +64,7 @@ fn copy(from: &Path, to: &Path) {
                 length => target.write_all(&piece[..length]).unwrap(),
             }
             if is_catalog {
-                thread::sleep(Duration::from_millis(fastrand::u64(..4)));
+                thread::sleep(Duration::from_millis(fastrand::u64(..15)));
             }
         }
     }

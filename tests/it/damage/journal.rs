@@ -60,7 +60,9 @@ fn what_is_lost_with_both_is_said() {
     let file = journals[0].file_name().unwrap().to_str().unwrap();
     assert!(outcome.stdout.contains("spoiled") && outcome.stdout.contains(file), "{outcome:?}");
     // What the other run wrote is all there, and nothing else is guessed.
-    scene.test.run("restore posts/2.md posts/3.md").expect_code(0);
+    let outcome = scene.test.run("restore posts").expect_code(3);
+    assert!(outcome.stdout.contains("4 links restored in 2 documents"), "{outcome:?}");
+    assert!(outcome.stdout.contains("4 links: no record says what stood there"), "{outcome:?}");
     assert_eq!(scene.test.tree("posts").len(), tree.len());
     scene.check("a journal and the catalog are lost");
 }

@@ -138,6 +138,10 @@ impl Scene {
     pub(super) fn known(&self) -> Vec<Value> {
         let explain = |number| self.test.run(&format!("explain --format json {}", url(number))).json();
         let mut known: Vec<Value> = (0..IMAGES).map(explain).collect();
+        for known in &mut known {
+            // Whom one would ask today.
+            known.as_object_mut().unwrap().remove("rungs");
+        }
         let status = self.test.run("status --format json").expect_code(0).json();
         for key in ["totals", "documents", "runs"] {
             known.push(status[key].clone());

@@ -18,6 +18,7 @@ const REASONS: &[&str] = &[
     "unable to open database file",
     "attempt to write a readonly database",
     "locking protocol",
+    "is read-only",
 ];
 
 /// What only a programmer should see.

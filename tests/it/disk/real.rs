@@ -17,6 +17,7 @@ fn run(words: &[&str], path: &Path) -> bool {
     Command::new(words[0])
         .args(&words[1..])
         .arg(path)
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|done| done.success())
@@ -122,6 +123,8 @@ fn a_disk_that_becomes_read_only_in_the_middle_of_a_run_is_survived() {
     let mounted = Cell::new(None);
     let scene = Scene::on(&|root| mounted.set(ext4(root)));
     let Some(mounted) = mounted.into_inner() else { return };
+    // What the test wrote, and nobody promised to keep.
+    assert!(run(&["sync", "-f"], &mounted.at));
     let at = mounted.at.clone();
     scene.origin.answer_by(&url(2), move |_, _| {
         // As the kernel does it when it finds the file system damaged.
