@@ -48,9 +48,11 @@ mod dependencies {
         sources(&root().join("src"), &mut text);
         let used = |name: &str| {
             let path = name.replace('-', "_") + "::";
-            text.match_indices(&path).any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+            text.match_indices(&path)
+                .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
         };
-        let unused: Vec<_> = named_in(&manifest, "dependencies").into_iter().filter(|name| !used(name)).collect();
+        let unused: Vec<_> =
+            named_in(&manifest, "dependencies").into_iter().filter(|name| !used(name)).collect();
         assert!(unused.is_empty(), "nothing in src names {unused:?}");
     }
 

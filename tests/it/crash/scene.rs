@@ -98,7 +98,9 @@ impl Scene {
             // Beside the lock of a process's folder there are its drafts.
             self.journals() != journals
                 || drafts().is_some_and(|files| files > 1)
-                || FOLDERS.any(|folder| state::has_litter(&self.test.path(&format!("posts/{folder}"))))
+                || FOLDERS
+                    .clone()
+                    .any(|folder| state::has_litter(&self.test.path(&format!("posts/{folder}"))))
         };
         while !has_begun() && child.try_wait().expect("it is our child").is_none() {
             thread::sleep(Duration::from_micros(300));

@@ -113,7 +113,7 @@ fn traced(command: &Command, call: &str, more: &[String]) -> (Outcome, Vec<Call>
     strace.stdout(out.expect("the folder can be written")).stderr(err.expect("the folder can be written"));
     let code = end(&mut strace.spawn().expect("strace is there"));
     let read = |name| String::from_utf8_lossy(&fs::read(file(name)).unwrap_or_default()).into_owned();
-    (Outcome { code, stdout: read("out"), stderr: read("err") }, parse(&read("log")))
+    (Outcome { code, stdout: read("out"), stderr: read("err"), peak: 0 }, parse(&read("log")))
 }
 
 /// The exit code; `None` for a program that hangs, and is killed with all that it started.
