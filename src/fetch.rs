@@ -99,10 +99,12 @@ impl Fetcher {
         let guard = Arc::new(Guard {
             allow: options.allow_networks.clone(),
             deny: options.deny_networks.clone(),
+            own: options.own.clone(),
             ports: options.ports.clone(),
             named: table.keys().chain(routes.hosts()).cloned().collect(),
         });
-        let resolver = Resolver { guard: guard.clone(), table: Arc::new(table), lookup: resolve::system() };
+        let (table, lookup) = (Arc::new(table), resolve::system());
+        let resolver = Resolver { guard: guard.clone(), table, lookup };
         let clients = Clients::new(&options, resolver.clone(), routes.targets())?;
         let throttle = Throttle::new(options.bandwidth);
         let (turns, large) = (Turns::default(), Arc::new(Semaphore::new(LARGE)));
@@ -167,6 +169,9 @@ impl Fetcher {
         let blocked = |refusal: Refusal| Error::Blocked { url: shortened(url.as_str()), hop, refusal };
         self.guard.check_url(url).map_err(blocked)?;
         let target = self.routes.find(url);
+        if target.is_none() {
+            self.check_port(url).await.map_err(blocked)?;
+        }
         let (client, sent, host) = match target {
             None => (self.clients.guarded(), url.clone(), None),
             Some(target) => {
@@ -203,9 +208,23 @@ impl Fetcher {
         if target.is_none()
             && let Some(peer) = response.remote_addr()
         {
-            self.guard.check_address(peer.ip()).map_err(blocked)?;
+            self.guard.check_address(peer.ip(), Some(peer.port())).map_err(blocked)?;
         }
         Ok(response)
+    }
+
+    /// Where we listen ourselves at the port that is asked at, it matters which address a name has: that is looked up
+    /// first. Should it have another one by the time of the request, its answer is refused.
+    async fn check_port(&self, url: &Url) -> Result<(), Refusal> {
+        let (Some(Host::Domain(name)), Some(port)) = (url.host(), url.port_or_known_default()) else {
+            return Ok(());
+        };
+        if !self.guard.own.iter().any(|own| own.port() == port) {
+            return Ok(());
+        }
+        // What cannot be looked up cannot be asked either.
+        let found = self.resolver.addresses(name.to_owned()).await.unwrap_or_default();
+        found.into_iter().try_for_each(|address| self.guard.check_address(address, Some(port)))
     }
 
     /// Where `connect_to` decides where a name is, the operator's own answers for it are judged nonetheless.

@@ -127,7 +127,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let work = Work {
         reader: Arc::new(reader),
         archive,
-        fetcher: setup::fetcher(config)?,
+        fetcher: setup::fetcher(config, &[])?,
         progress: Arc::new(Progress::default()),
     };
     let runtime = tokio::runtime::Runtime::new()?;

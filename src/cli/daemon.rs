@@ -38,11 +38,12 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let config = &context.config;
     let families = setup::families(config)?;
-    let first = settings(config)?;
     let archive = Arc::new(setup::archive(config)?);
     // Before the address is taken: who started it twice is told of the other daemon, not of its port.
     let _lock = Lock::take(archive.store.root())?;
     let sockets = listen::sockets(arguments.listen.unwrap_or(config.server.listen))?;
+    let own: Vec<SocketAddr> = sockets.iter().filter_map(listen::Socket::address).collect();
+    let first = settings(config, &own)?;
     let (orders, received) = mpsc::unbounded_channel();
     let board = Arc::default();
     let app = setup::app(config, Arc::clone(&archive), Arc::clone(&board), Some(orders))?;
@@ -53,7 +54,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let site = site.with_pages(web::owns, web::router(Arc::clone(&app)));
     let certificates = setup::certificates(config)?;
     let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
-    let reload = reload(context.sources.clone(), config.clone(), app, certificates.clone());
+    let reload = reload(context.sources.clone(), config.clone(), own, app, certificates.clone());
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(THREADS).build()?;
     let ended = stop::unless_asked_twice(&runtime, async |asked: Stop| {
@@ -89,8 +90,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What the daemon goes by.
-fn settings(config: &Config) -> Result<Settings> {
+/// What the daemon goes by; it listens at `own`.
+fn settings(config: &Config, own: &[SocketAddr]) -> Result<Settings> {
     let link = setup::link(config, None)?;
     let mut options = archive::options(config, link, true)?;
     // Whoever is at work on a document is waited for, but not by the others.
@@ -103,7 +104,7 @@ fn settings(config: &Config) -> Result<Settings> {
     Ok(Settings {
         reader: Arc::new(setup::reader(config)?),
         options,
-        fetcher: setup::fetcher(config)?,
+        fetcher: setup::fetcher(config, own)?,
         watch: config.daemon.watch.iter().map(absolute).collect::<Result<_>>()?,
         settle: config.daemon.settle,
         poll: config.daemon.poll,
@@ -118,6 +119,7 @@ fn settings(config: &Config) -> Result<Settings> {
 fn reload(
     sources: Sources,
     started: Config,
+    own: Vec<SocketAddr>,
     app: Arc<App>,
     certificates: Option<Arc<Certificates>>,
 ) -> Reload {
@@ -137,7 +139,7 @@ fn reload(
             server: started.server.clone(),
             ..config
         };
-        let settings = settings(&config)?;
+        let settings = settings(&config, &own)?;
         certificates.iter().try_for_each(|certificates| certificates.reload())?;
         app.set(setup::settings(&config)?);
         Ok(settings)

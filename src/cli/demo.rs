@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let report = runtime.block_on(keep(
         Arc::clone(&reader),
         Arc::clone(&archive),
-        setup::fetcher(&config)?,
+        setup::fetcher(&config, &[])?,
         entries.clone(),
         KnownDocuments::default(),
         options,

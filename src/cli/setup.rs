@@ -1,6 +1,7 @@
 //! From the configuration to what the ops need.
 
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,8 +36,11 @@ pub(super) fn reader(config: &Config) -> Result<Reader> {
     config.reader(families(config)?).map_err(Into::into)
 }
 
-pub(super) fn fetcher(config: &Config) -> Result<Arc<Fetcher>> {
-    let fetcher = Fetcher::new(config.fetch_options()?).context("cannot set up downloads");
+/// One that never asks whoever listens at `own`, or where the configuration has the server.
+pub(super) fn fetcher(config: &Config, own: &[SocketAddr]) -> Result<Arc<Fetcher>> {
+    let mut options = config.fetch_options()?;
+    options.own.extend(own);
+    let fetcher = Fetcher::new(options).context("cannot set up downloads");
     Ok(Arc::new(fetcher.map_err(UsageError::from)?))
 }
 

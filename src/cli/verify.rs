@@ -107,7 +107,7 @@ fn repaired(
     let options = super::archive::options(config, setup::link(config, None)?, false)?;
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress), context.quiet);
-    let fetcher = setup::fetcher(config)?;
+    let fetcher = setup::fetcher(config, &[])?;
     let outcome = stop::unless_asked_twice(&tokio::runtime::Runtime::new()?, async |stop| {
         let options = Options { stop, ..options };
         repair::repair(Arc::new(reader), Arc::new(archive), fetcher, options, progress, found).await

@@ -64,6 +64,7 @@ impl Config {
             bandwidth: NonZeroU64::new(fetch.bandwidth),
             allow_networks: fetch.allow_networks.clone(),
             deny_networks: fetch.deny_networks.clone(),
+            own: vec![self.server.listen],
             connect_to: fetch.connect_to.clone().into_iter().collect::<HashMap<_, _>>(),
             resolve: fetch.resolve.clone().into_iter().collect(),
             root_certificates: fetch.root_certificates.iter().map(certificate).collect::<Result<_, _>>()?,

@@ -5,7 +5,7 @@
 //! nobody itself.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -24,6 +24,8 @@ pub struct Guard {
     pub allow: Vec<IpNet>,
     /// Networks refused besides those of the table. Stronger than `allow`.
     pub deny: Vec<IpNet>,
+    /// Where this program itself listens. Stronger than `allow`.
+    pub own: Vec<SocketAddr>,
     /// Ports that a URL may name.
     pub ports: Ports,
     /// Names that the operator gave addresses to, lower case and without trailing dot: they need not look
@@ -102,8 +104,8 @@ impl Guard {
             return Err(Refusal::Port { port });
         }
         match url.host().expect("http and https URLs have hosts") {
-            Host::Ipv4(address) => self.check_address(address.into()),
-            Host::Ipv6(address) => self.check_address(address.into()),
+            Host::Ipv4(address) => self.check_address(address.into(), Some(port)),
+            Host::Ipv6(address) => self.check_address(address.into(), Some(port)),
             Host::Domain(name) if is_public_name(name) || self.named.contains(bare(name)) => Ok(()),
             // Networks that the operator opened may have names of their own; the addresses are judged all the same.
             Host::Domain(name) if !self.allow.is_empty() && !is_overlay_name(name) => Ok(()),
@@ -111,19 +113,32 @@ impl Guard {
         }
     }
 
-    /// Judges an address that is about to be connected to, or was.
+    /// Judges an address that is about to be connected to at `port`, as far as that is known, or was.
     ///
     /// # Errors
     /// [`Refusal::Address`], and no other.
-    pub fn check_address(&self, address: IpAddr) -> Result<(), Refusal> {
+    pub fn check_address(&self, address: IpAddr, port: Option<u16>) -> Result<(), Refusal> {
         let canonical = address.to_canonical();
         let within = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&canonical));
-        if !within(&self.deny) && (within(&self.allow) || is_global(canonical)) {
+        let is_allowed = !within(&self.deny) && (within(&self.allow) || is_global(canonical));
+        if is_allowed && !port.is_some_and(|port| self.is_own(canonical, port)) {
             Ok(())
         } else {
             Err(Refusal::Address { address })
         }
     }
+
+    fn is_own(&self, address: IpAddr, port: u16) -> bool {
+        self.own.iter().filter(|own| own.port() == port).any(|own| {
+            let own = own.ip().to_canonical();
+            own == address || own.is_unspecified() && is_here(address)
+        })
+    }
+}
+
+/// Whether `address` is one of this machine: only there can one listen.
+fn is_here(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// A host name without the dot that ends a fully qualified one.
@@ -168,6 +183,24 @@ mod tests {
         // whatever it resolves to is judged
         check("http://wiki/", None);
         check("http://x.onion/", Some(Reason::BlockedAddress));
+    }
+
+    #[test]
+    fn nobody_asks_himself() {
+        let allow = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let check = |own: &str, url: &str, is_own: bool| {
+            let own = vec![own.parse().unwrap()];
+            let guard = Guard { allow: allow.clone(), own, ..Guard::default() };
+            assert_eq!(reason(&guard, url), is_own.then_some(Reason::BlockedAddress), "{url}");
+        };
+        check("127.0.0.1:7420", "http://127.0.0.1:7420/", true);
+        check("127.0.0.1:7420", "http://[::ffff:127.0.0.1]:7420/", true);
+        check("127.0.0.1:7420", "http://127.0.0.1:7421/", false);
+        check("127.0.0.1:7420", "http://127.0.0.2:7420/", false);
+        check("0.0.0.0:80", "http://127.0.0.1/", true);
+        check("[::]:80", "http://[::1]/", true);
+        check("[::]:80", "http://127.0.0.1/", true);
+        check("[::]:80", "http://93.184.216.34/", false);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Options {
     pub allow_networks: Vec<IpNet>,
     /// Refused, whatever else holds.
     pub deny_networks: Vec<IpNet>,
+    /// Where this program itself listens: refused, whatever else holds.
+    pub own: Vec<SocketAddr>,
     /// Ports that a URL may name.
     pub ports: Ports,
     /// Where connections for `host`, `host:port` or `*` really go. The operator's word, so the target is not
@@ -67,6 +69,7 @@ impl Default for Options {
             bandwidth: None,
             allow_networks: Vec::new(),
             deny_networks: Vec::new(),
+            own: Vec::new(),
             ports: Ports::default(),
             connect_to: HashMap::new(),
             resolve: HashMap::new(),

@@ -52,7 +52,7 @@ pub(super) struct Resolver {
 impl Resolver {
     /// All addresses of `name`, if every one of them may be connected to. One private answer among public
     /// ones refuses the name: which of them a connection would take is nobody's promise.
-    async fn addresses(&self, name: String) -> Result<Vec<IpAddr>, Error> {
+    pub(super) async fn addresses(&self, name: String) -> Result<Vec<IpAddr>, Error> {
         if let Some(known) = self.known(&name) {
             return known;
         }
@@ -71,7 +71,7 @@ impl Resolver {
         if answers.is_empty() {
             return Err(Error::Unknown { name: name.to_owned(), source: None });
         }
-        answers.iter().try_for_each(|answer| self.guard.check_address(*answer))?;
+        answers.iter().try_for_each(|answer| self.guard.check_address(*answer, None))?;
         Ok(answers)
     }
 }

@@ -378,3 +378,32 @@ fn options_that_cannot_be_used() {
     let user_agent = "a\nb".to_owned();
     check(Options { user_agent, ..Options::default() }, "`a\nb` cannot be sent as user agent");
 }
+
+/// Whatever is wrong with the look-up of a name, nobody is asked.
+#[tokio::test]
+async fn without_a_good_answer_of_the_resolver_nobody_is_asked() {
+    let server = serve(|_, _| false);
+    let port = server.address.port();
+    let private = || vec![server.address.ip()];
+    let lookups: [(&str, resolve::Lookup); 6] = [
+        ("an error", Arc::new(|_| Box::pin(async { Err(std::io::Error::other("SERVFAIL")) }))),
+        ("nothing", Arc::new(|_| Box::pin(async { Ok(Vec::new()) }))),
+        ("a panic", Arc::new(|_| panic!("the resolver is broken"))),
+        ("a panic later", Arc::new(|_| Box::pin(async { panic!("the resolver is broken") }))),
+        ("silence", Arc::new(|_| Box::pin(std::future::pending()))),
+        ("what is private", {
+            let answer = private();
+            Arc::new(move |_| Box::pin(std::future::ready(Ok(answer.clone()))))
+        }),
+    ];
+    for (what, lookup) in lookups {
+        let options = Options { connect_timeout: Duration::from_millis(200), ..Options::default() };
+        let mut fetcher = Fetcher::new(options.clone()).unwrap();
+        fetcher.resolver.lookup = lookup;
+        fetcher.clients = Clients::new(&options, fetcher.resolver.clone(), std::iter::empty()).unwrap();
+        let url = Url::parse(&format!("http://cdn.example:{port}/a.png")).unwrap();
+        let asked = tokio::spawn(async move { fetcher.get(&url, &Headers::default()).await.map(drop) }).await;
+        assert!(!matches!(asked, Ok(Ok(()))), "{what}");
+        assert_eq!(server.connections.load(Ordering::SeqCst), 0, "{what}");
+    }
+}

@@ -15,7 +15,7 @@ use crate::ops::rot::{Asked, Report, Sample, rot};
 const ROWS: usize = 20;
 
 pub(super) fn run(context: &Context, archive: &Archive, sample: Sample) -> Result<Exit> {
-    let fetcher = setup::fetcher(&context.config)?;
+    let fetcher = setup::fetcher(&context.config, &[])?;
     let rules = setup::Rules::new(&context.config)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(rot(archive, fetcher, rules.policy(), sample, setup::now()))?;

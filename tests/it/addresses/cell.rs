@@ -19,7 +19,7 @@ use crate::support::origin::Origin;
 /// Names the test that runs within.
 const INSIDE: &str = "IMGKEEP_TEST_CELL";
 /// Where the servers of all addresses listen; what else is asked is refused by the system, and seen all the same.
-const PORTS: [u16; 6] = [80, 443, 3128, 7420, 8080, 8443];
+const PORTS: [u16; 5] = [80, 443, 3128, 8080, 8443];
 
 pub(super) struct Cell {
     pub(super) names: Names,

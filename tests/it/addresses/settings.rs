@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use url::Host;
+use url::{Host, Url};
 
 use super::cell::{Cell, within};
 use super::rows::{self, Row};
 use super::wire::Start;
-use super::{PUBLIC, allowed_by, check, document, ip, play, test};
+use super::{PUBLIC, allowed_by, check, document, image_of, ip, play, test};
+use crate::api::client::Daemon;
 use crate::support::Test;
 
 /// Archives all rows with these settings.
@@ -34,9 +37,9 @@ fn within_network(seen: &BTreeMap<Start, usize>, network: &str) -> usize {
 #[test]
 fn an_exempted_network_is_exempted_and_no_other() {
     within("addresses::settings::an_exempted_network_is_exempted_and_no_other", |cell| {
-        let rows = rows::all();
+        let rows = rows::ours();
         let may = allowed_by(&rows);
-        for (network, least) in [("127.0.0.0/8", 5), ("10.0.0.0/8", 3), ("::1/128", 1), ("fd00::/8", 1)] {
+        for (network, least) in [("127.0.0.0/8", 2), ("10.0.0.0/8", 2), ("::1/128", 1), ("fd00::/8", 1)] {
             archive(cell, &rows, &[("fetch.allow_networks", &format!("[\"{network}\"]"))]);
             let exempted: IpNet = network.parse().expect("it is a network");
             let seen = check(cell, network, |to| {
@@ -142,5 +145,36 @@ fn without_an_answer_nobody_is_asked() {
         cell.names.all(&[ip(PUBLIC)]);
         test.run("archive rows.html --retry").expect_code(3);
         assert!(!check(cell, "answers", |to| to.ip() == ip(PUBLIC)).is_empty());
+    });
+}
+
+/// A document may name the very server that archives it; it is not asked, whatever network is exempted.
+#[test]
+fn a_daemon_does_not_ask_itself() {
+    within("addresses::settings::a_daemon_does_not_ask_itself", |cell| {
+        let kept = Url::parse("http://127.0.0.1:8080/kept.png").expect("it is a URL");
+        for (listen, own) in [("127.0.0.1:7420", "127.0.0.1"), ("0.0.0.0:7421", "203.0.114.9")] {
+            let port = listen.rsplit(':').next().expect("it has a port");
+            cell.names.set("me.example", &[ip(own)]);
+            cell.world.image(kept.as_str(), image_of(&kept));
+            let before = format!(
+                "![](http://{own}:{port}/a.png) ![](http://me.example:{port}/b.png) ![]({kept}) ![](http://[::ffff:{own}]:{port}/c.png)\n"
+            );
+            let test = test(cell)
+                .set("fetch.sources", "[\"origin\"]")
+                .set("fetch.retries", "0")
+                .set("fetch.allow_networks", "[\"127.0.0.0/8\"]")
+                .set("daemon.watch", "[\"posts\"]")
+                .document("posts/a.md", &before);
+            let command = test.command(&format!("--format json daemon --listen {listen}"));
+            let daemon = Daemon::of(test, command);
+            let start = Instant::now();
+            while daemon.test.read("posts/a.md") == before.as_bytes() {
+                assert!(start.elapsed() < Duration::from_secs(120), "it archives nothing");
+                sleep(Duration::from_millis(50));
+            }
+            let seen = check(cell, "daemon", |to| to.port() == 8080);
+            assert_eq!(seen.len(), 1, "{seen:?}");
+        }
     });
 }

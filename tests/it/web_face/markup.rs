@@ -236,8 +236,8 @@ fn markup_of_strangers_is_text_on_every_page() {
     assert!(pages > 150, "{pages}");
     // What a link or a form may bring.
     let mut asked = 0;
-    // Without rounds every other one.
-    for script in SCRIPTS.iter().step_by(if rounds(1) > 1 { 1 } else { 2 }) {
+    // Without rounds every third.
+    for script in SCRIPTS.iter().step_by(if rounds(1) > 1 { 1 } else { 3 }) {
         let value = encoded(script);
         for target in [
             format!("/images?find={value}"),

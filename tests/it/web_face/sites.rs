@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::api::client::Daemon;
 use crate::support::origin::Origin;
+use crate::support::rounds::rounds;
 use crate::support::{Test, picture};
 
 fn scene(origin: &Origin) -> Test {
@@ -118,23 +119,25 @@ fn pages_of_other_sites_order_nothing() {
     let (mut tried, mut changing) = (0, 0);
     for (method, path) in targets.iter().filter(|(method, _)| method != "GET" && method != "HEAD") {
         changing += 1;
-        for from in from {
-            for (media_type, content) in contents {
+        for (number, from) in from.iter().enumerate() {
+            for (other, (media_type, content)) in contents.iter().enumerate() {
+                // Without rounds two contents from each.
+                if rounds(1) == 1 && (number + other + changing) % 3 != 0 {
+                    continue;
+                }
                 let media_type = format!("Content-Type: {media_type}");
                 // A browser adds the cookie; the token it could only have from whoever knows it.
                 let shown = if tried % 2 == 0 { &cookie } else { &bearer };
-                {
-                    let mut fields = vec![media_type.as_str(), shown];
-                    fields.extend(from);
-                    let reply = daemon.ask(&format!("{method} {path}"), &fields, content);
-                    assert!(
-                        matches!(reply.status, 400 | 401 | 403 | 405 | 413),
-                        "{method} {path} {fields:?}: {reply:?}"
-                    );
-                    let allowed = reply.fields.iter().any(|(name, _)| name.starts_with("access-control"));
-                    assert!(!allowed, "{method} {path} {fields:?}");
-                    tried += 1;
-                }
+                let mut fields = vec![media_type.as_str(), shown];
+                fields.extend(*from);
+                let reply = daemon.ask(&format!("{method} {path}"), &fields, content);
+                assert!(
+                    matches!(reply.status, 400 | 401 | 403 | 405 | 413),
+                    "{method} {path} {fields:?}: {reply:?}"
+                );
+                let allowed = reply.fields.iter().any(|(name, _)| name.starts_with("access-control"));
+                assert!(!allowed, "{method} {path} {fields:?}");
+                tried += 1;
             }
         }
     }
@@ -189,20 +192,18 @@ fn looking_changes_nothing() {
     }
     let mut tried = 0;
     for (method, path) in targets.iter().filter(|(method, _)| method != "POST" && method != "DELETE") {
-        let shown = if tried / 4 % 2 == 0 { &bearer } else { &cookie };
-        {
-            // Some say by a query or a field that another method is meant.
-            for (more, query) in [
-                ("X-HTTP-Method-Override: POST", ""),
-                ("X-HTTP-Method: DELETE", ""),
-                ("X-Method-Override: PUT", "_method=POST"),
-                ("Content-Type: application/json", "_method=DELETE"),
-            ] {
-                let mark = if path.contains('?') { '&' } else { '?' };
-                let target = if query.is_empty() { path.clone() } else { format!("{path}{mark}{query}") };
-                daemon.ask(&format!("{method} {target}"), &[shown, more], "");
-                tried += 1;
-            }
+        // Some say by a query or a field that another method is meant.
+        for (more, query) in [
+            ("X-HTTP-Method-Override: POST", ""),
+            ("X-HTTP-Method: DELETE", ""),
+            ("X-Method-Override: PUT", "_method=POST"),
+            ("Content-Type: application/json", "_method=DELETE"),
+        ] {
+            let shown = if tried % 2 == 0 { &bearer } else { &cookie };
+            let mark = if path.contains('?') { '&' } else { '?' };
+            let target = if query.is_empty() { path.clone() } else { format!("{path}{mark}{query}") };
+            daemon.ask(&format!("{method} {target}"), &[shown, more], "");
+            tried += 1;
         }
     }
     assert_eq!(ordered(&daemon), before);
