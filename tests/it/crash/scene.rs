@@ -5,7 +5,6 @@ mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -18,7 +17,7 @@ use deed::{Deed, Originals};
 use state::State;
 
 /// The documents' folders.
-const FOLDERS: Range<usize> = 0..5;
+const FOLDERS: usize = 5;
 const WORKER: &str = "https://cors.zfour.workers.dev/?";
 
 /// How much there is, and how slowly it comes.
@@ -98,9 +97,7 @@ impl Scene {
             // Beside the lock of a process's folder there are its drafts.
             self.journals() != journals
                 || drafts().is_some_and(|files| files > 1)
-                || FOLDERS
-                    .clone()
-                    .any(|folder| state::has_litter(&self.test.path(&format!("posts/{folder}"))))
+                || (0..FOLDERS).any(|folder| state::has_litter(&self.test.path(&format!("posts/{folder}"))))
         };
         while !has_begun() && child.try_wait().expect("it is our child").is_none() {
             thread::sleep(Duration::from_micros(300));
@@ -270,7 +267,7 @@ fn own(size: Size) -> usize {
 
 /// Whether the document is one of the last fifth.
 fn is_of_last(number: usize) -> bool {
-    number % 5 == 4
+    number % FOLDERS == FOLDERS - 1
 }
 
 /// A document, its images in the order in which they are asked for. They lie in five folders.
@@ -281,7 +278,7 @@ fn document(number: usize, size: Size) -> (String, String) {
     };
     let first = number * count / size.documents;
     let [one, two, three] = [0, 1, 2].map(|more| url(from + (first + more) % count));
-    let folder = format!("posts/{}", number % 5);
+    let folder = format!("posts/{}", number % FOLDERS);
     match number % 3 {
         0 => (
             format!("{folder}/{number}.md"),

@@ -52,11 +52,11 @@ pub(super) fn can_cut(system: FileSystem) -> bool {
         Mount::try_new(&image, &point, system)?.unmount();
         Ok(())
     };
-    said(system, try_it())
+    said(system, &try_it())
 }
 
-pub(super) fn said(what: impl std::fmt::Debug, tried: Result<(), String>) -> bool {
-    if let Err(why) = &tried {
+pub(super) fn said(what: impl std::fmt::Debug, tried: &Result<(), String>) -> bool {
+    if let Err(why) = tried {
         println!("not tried: {what:?} cannot be had here (root and loop devices are needed): {why}");
     }
     tried.is_ok()

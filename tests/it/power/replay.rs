@@ -23,7 +23,7 @@ fn can_log() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let [image, log, exported] = ["image", "log", "exported"].map(|name| folder.path().join(name));
     File::create(&image).and_then(|file| file.set_len(1 << 20)).unwrap();
-    said("a log of writes", Logger::start(&image, &log, &exported).map(Logger::stop))
+    said("a log of writes", &Logger::start(&image, &log, &exported).map(Logger::stop))
 }
 
 /// A run that was logged.
