@@ -218,7 +218,7 @@ mod tests {
         let path = folder.path().join("run.jsonl.gz");
         let whole = std::fs::read(&path).unwrap();
         assert_eq!(whole.len(), ends[3]);
-        let mut check = |bytes: &[u8], expected: &[i64], spoiled| {
+        let check = |bytes: &[u8], expected: &[i64], spoiled| {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(read_all(folder.path()), (expected.to_vec(), spoiled));
         };
