@@ -594,10 +594,10 @@ impl Catalog {
             query.query_map([value], row)?.collect()
         };
         let packed = select().map_err(|source| self.sqlite(source))?;
-        packed.into_iter().map(|row| self.unpack(&reader, row)).collect()
+        packed.iter().map(|row| self.unpack(&reader, row)).collect()
     }
 
-    fn unpack(&self, reader: &Connection, packed: Packed) -> Result<Rewrite, Error> {
+    fn unpack(&self, reader: &Connection, packed: &Packed) -> Result<Rewrite, Error> {
         let damaged =
             || self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&packed.document)));
         let rows = edits::unpack(&packed.edits).map_err(|_| damaged())?;

@@ -137,7 +137,7 @@ impl Archive {
     pub fn open(store: &Path, catalog: &str) -> anyhow::Result<Self> {
         let store =
             Store::open(store).with_context(|| format!("cannot open the store `{}`", store.display()))?;
-        rebuild::open(Arc::new(store), catalog)
+        rebuild::open(&Arc::new(store), catalog)
     }
 
     /// Opens both to read them. Makes nothing and writes nothing, and needs no leave to; others may write meanwhile.

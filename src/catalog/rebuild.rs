@@ -181,7 +181,7 @@ impl Catalog {
                     })
                 })
                 .map_err(|source| self.sqlite(source))?;
-            match self.unpack(&reader, packed) {
+            match self.unpack(&reader, &packed) {
                 Ok(rewrite) if rewrites.contains(&of_rewrite(&rewrite.document, rewrite.after)) => {}
                 Ok(rewrite) => unwritten.rewrites.push(rewrite),
                 Err(Error::Damaged { .. }) => unwritten.turned += 1,

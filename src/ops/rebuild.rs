@@ -18,13 +18,13 @@ use crate::store::Store;
 ///
 /// # Errors
 /// When it cannot be used, or the journal not be read.
-pub(super) fn open(store: Arc<Store>, url: &str) -> Result<Archive> {
-    let archive = match attempt(&store, url)? {
+pub(super) fn open(store: &Arc<Store>, url: &str) -> Result<Archive> {
+    let archive = match attempt(store, url)? {
         Opened::Whole(archive) => archive,
         Opened::Damaged(_) => {
             // Of two processes that find it so, one makes it again.
             let _gate = store.gate()?;
-            match attempt(&store, url)? {
+            match attempt(store, url)? {
                 Opened::Whole(archive) => archive,
                 Opened::Damaged(why) => {
                     let aside = Catalog::set_aside(url)?;
@@ -32,7 +32,7 @@ pub(super) fn open(store: Arc<Store>, url: &str) -> Result<Archive> {
                         "the catalog is damaged ({why}): it is made again from the journal; the old one is `{}`",
                         aside.display()
                     );
-                    connect(&store, url)?
+                    connect(store, url)?
                 }
             }
         }

@@ -9,6 +9,9 @@ fn beside(scene: &Scene, end: &str) -> PathBuf {
     scene.test.path(&format!("cache/catalog.db{end}"))
 }
 
+/// What is beside it: the log, and its index.
+type Left<'a> = (&'a str, Vec<u8>, Option<&'a [u8]>);
+
 /// What is done to it.
 type Damage = (&'static str, fn(&Scene));
 
@@ -97,7 +100,7 @@ fn what_a_crash_leaves_beside_it_does_no_harm() {
     let (database, log) = (fs::read(scene.catalog()).unwrap(), fs::read(beside(&scene, "-wal")).unwrap());
     drop(writer);
     assert!(!log.is_empty());
-    let cases: [(&str, Vec<u8>, Option<&[u8]>); 5] = [
+    let cases: [Left<'_>; 5] = [
         ("a log without its index", log.clone(), None),
         ("a log with a foreign index", log.clone(), Some(&[0xff; 32_768])),
         ("a log that is cut short", log[..log.len() - 1000].to_vec(), None),

@@ -168,7 +168,7 @@ pub(super) fn is_clean(outcome: &Outcome, when: &str) {
     for raw in ["panicked", "RUST_BACKTRACE", "Os {", "Error {", "SqliteFailure(", "unwrap"] {
         assert!(!outcome.stderr.contains(raw), "{when}: `{raw}` in {outcome:?}");
     }
-    assert!(matches!(outcome.code, Some(0 | 1 | 2 | 3)), "{when}: {outcome:?}");
+    assert!(matches!(outcome.code, Some(0..=3)), "{when}: {outcome:?}");
     assert!(
         outcome.code == Some(0) || !(outcome.stderr.is_empty() && outcome.stdout.is_empty()),
         "{when}: {outcome:?}"

@@ -35,7 +35,7 @@ pub(super) fn judge(scene: &Scene, when: &str, outcome: &Outcome, hits: &[Call],
     match outcome.code {
         Some(0) => {
             assert!(is_complete, "exit code 0, and not all is done: {}", told());
-            assert!(!hits.iter().any(|hit| is_promise(hit)), "a failed sync was swallowed: {}", told());
+            assert!(!hits.iter().any(is_promise), "a failed sync was swallowed: {}", told());
         }
         Some(1) => says_why(scene, &outcome.stderr, &told()),
         Some(3) => says_why(scene, &format!("{}{}", outcome.stdout, outcome.stderr), &told()),
