@@ -138,6 +138,28 @@ fn a_daemon_never_points_at_what_goes() {
     println!("{rounds} collections beside a daemon, images went in {went}, 0 dangling");
 }
 
+#[test]
+fn who_removes_images_waits_for_whoever_changes_documents() {
+    let (origin, test) = scene();
+    older_copy(&origin, &test);
+    let changing = fs::File::options().write(true).open(test.path("cache/gc.lock")).unwrap();
+    changing.lock_shared().unwrap();
+    let mut collecting = start(&test, "--format json gc");
+    let pid = collecting.id().to_string();
+    let waits = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|lock| lock.contains("->") && lock.split_whitespace().any(|word| word == pid))
+    };
+    while !waits() {
+        assert!(collecting.try_wait().unwrap().is_none(), "it did not wait");
+        sleep(Duration::from_millis(20));
+    }
+    assert!(test.blobs().keys().any(|kept| kept.to_string() == digest(1)), "nothing went");
+    drop(changing);
+    let collected = collecting.wait_with_output().unwrap();
+    assert_eq!(removed(&serde_json::from_slice(&collected.stdout).unwrap()), [digest(1)]);
+}
+
 /// An older copy that nothing refers to and that is due; the newest is that of the origin.
 fn older_copy(origin: &Origin, test: &Test) {
     origin.answers(&url(1), [Answer::image(picture::jpeg(1)), Answer::image(picture::jpeg(2))]);

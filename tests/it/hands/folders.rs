@@ -103,9 +103,16 @@ fn swap_while(who: &str, test: &Test, work: impl FnOnce(&AtomicBool) + Send) {
     };
     thread::scope(|scope| {
         let working = scope.spawn(|| work(&done));
-        for _ in 0..rounds(40) {
+        for round in 0..rounds(40) {
             // Most of the time the folder is where it was found, or else the documents would never be read; it goes
-            // when new ones are written in it.
+            // when new ones are written in it, and now and then for all that a run does after it has found them.
+            if round % 8 == 0 {
+                thread::sleep(Duration::from_millis(fastrand::u64(..200)));
+                swap();
+                thread::sleep(Duration::from_millis(700));
+                swap();
+                continue;
+            }
             spotter.wait(Duration::from_millis(300));
             for _ in 0..5 {
                 swap();
