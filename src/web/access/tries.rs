@@ -90,7 +90,8 @@ mod tests {
             tries.tried(client(number));
             tries.tried(None);
         }
-        assert_eq!(tries.map().len(), MOST);
+        // Who was granted a try again meanwhile is not counted any more.
+        assert!(tries.map().len() <= MOST);
         assert!(tries.map().contains_key(&client(2 * MOST - 1).unwrap()));
     }
 }
