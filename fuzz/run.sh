@@ -3,8 +3,8 @@
 #
 #   fuzz/run.sh [MINUTES [TARGET...]]
 #
-# FUZZ_JOBS targets run at a time (2). What is found is in fuzz/work/TARGET, what broke a property in
-# fuzz/artifacts/TARGET; fuzz/keep.sh keeps the former.
+# FUZZ_JOBS targets run at a time (2), FUZZ_NICE nice (19), and with FUZZ_BUILT=1 as they were built last. What is
+# found is in fuzz/work/TARGET, what broke a property in fuzz/artifacts/TARGET; fuzz/keep.sh keeps the former.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -37,9 +37,9 @@ fuzz() {
     : >"$log"
     while ((SECONDS < end && crashes < 12)); do
         # The bounds of time and memory are in src/bound.rs; these are for what does not come back at all.
-        if nice -n 19 "$binaries/$target" "work/$target" "seeds/$target" \
+        if nice -n "${FUZZ_NICE:-19}" "$binaries/$target" "work/$target" "seeds/$target" \
             -dict="dictionaries/$target.dict" -artifact_prefix="artifacts/$target/" \
-            -max_total_time=$((end - SECONDS)) -max_len=4096 -timeout=60 -rss_limit_mb=1024 \
+            -max_total_time=$((end - SECONDS)) -max_len=4096 -timeout=600 -rss_limit_mb=1024 \
             -print_final_stats=1 >>"$log" 2>&1; then
             break
         fi
@@ -69,7 +69,7 @@ table() {
     done
 }
 
-build
+[[ -n ${FUZZ_BUILT:-} ]] || build
 for target in "${targets[@]}"; do
     while (($(jobs -rp | wc -l) >= ${FUZZ_JOBS:-2})); do
         wait -n

@@ -134,7 +134,7 @@ fn toml(dice: &mut Dice<'_>) -> Page {
             }
             4 => page.push("# cover = '/x.png'\n"),
             5 => {
-                page.push(&format!("[d{number}]\nurl = '/x.png'\ntext = \"\"\"\ncover = '/x.png'\n\"\"\"\n"))
+                page.push(&format!("[d{number}]\nurl = '/x.png'\ntext = \"\"\"\ncover = '/x.png'\n\"\"\"\n"));
             }
             _ => page.push(&format!("[e{number}]\ncover = 1979-05-27\nimage = 'two words of /x.png'\n")),
         }

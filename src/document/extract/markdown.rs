@@ -17,6 +17,7 @@ mod code;
 mod destination;
 mod inline;
 mod tags;
+mod thin;
 
 /// Appends the references of the whole document.
 pub fn find(bytes: &[u8], rules: &Rules, found: &mut Found) {

@@ -3,6 +3,7 @@
 use super::char_ref;
 use super::names::{Element, Key};
 use super::token::{Attribute, Tag};
+use crate::blob::BlobName;
 use crate::document::extract::candidate::names_image;
 use crate::document::referrer::Policy;
 
@@ -158,7 +159,8 @@ impl Place<'_> {
         let is_typed = self.words(tag, Key::Type, |word| word.starts_with("image/"));
         let url = char_ref::decode(self.bytes, attribute.value);
         let path = url.text().split(['?', '#']).next().unwrap_or_default();
-        is_typed || names_image(path)
+        // the prefix of a kept link may be a query
+        is_typed || names_image(path) || BlobName::from_link(url.text()).is_some()
     }
 
     fn is_image_link(self, tag: &Tag) -> bool {

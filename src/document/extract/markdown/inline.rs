@@ -15,6 +15,7 @@ use crate::document::shadow::Text;
 use crate::document::span::Span;
 
 use super::destination;
+use super::thin::thin;
 
 /// What a body holds. Spans count from the start of the body.
 #[derive(Debug, Default)]
@@ -30,8 +31,10 @@ pub(super) struct Parts {
 
 /// `shadow` is what is seen of `text`.
 pub(super) fn read(text: Text<'_>, shadow: &str) -> Parts {
+    let shadow = thin(shadow);
+    let text = Text { seen: shadow.as_bytes(), raw: text.raw };
     let mut events =
-        Parser::new_ext(shadow, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES).into_offset_iter();
+        Parser::new_ext(&shadow, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES).into_offset_iter();
     let mut reader = Reader {
         text,
         parts: Parts::default(),
