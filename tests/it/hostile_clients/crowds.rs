@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,11 @@ fn many() -> usize {
     if rounds(1) > 1 { 10_000 } else { 1_500 }
 }
 
+/// Two large crowds at a time are more than one process may have open.
+static LARGE: Mutex<()> = Mutex::new(());
+
 fn crowd(name: &str, first: &[u8], stay: Duration) {
+    let _alone = (many() > 1_500).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
     let victim = Victim::new();
     let (pid, address, many) = (victim.server.child.id(), victim.address(), many());
     may_open(many as u64 + 2_000);

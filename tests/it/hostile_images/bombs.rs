@@ -65,7 +65,8 @@ fn pixels_and_frames() {
 
 #[test]
 fn chunks_and_metadata() {
-    let text = |kind: &[u8; 4], head: &[u8]| chunk(kind, &[head, &zlib(b'a', 64 << 20)].concat());
+    let letters = zlib(b'a', 64 << 20);
+    let text = |kind: &[u8; 4], head: &[u8]| chunk(kind, &[head, &letters].concat());
     let small = |chunks: &[u8]| png(8, 8, chunks);
     let jpeg = |seed| picture::jpeg(seed);
     let exif = segment(0xE1, &[b"Exif\0\0MM\0\x2a\0\0\0\x08\xFF\xFF".as_slice(), &[0xFF; 60_000]].concat());

@@ -17,7 +17,7 @@ pub(super) fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 
 /// So many bytes of this value, deflated as zlib has it.
 pub(super) fn zlib(value: u8, length: usize) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     let piece = vec![value; 1 << 16];
     for start in (0..length).step_by(piece.len()) {
         encoder.write_all(&piece[..piece.len().min(length - start)]).unwrap();
