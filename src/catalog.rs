@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,10 @@ pub mod trust;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
 const VERSION: i64 = 6;
+/// `PRAGMA application_id`, from version 6 on.
+const APPLICATION: i64 = 0x696d_676b;
+/// By most of these tables a catalog is known that is older than that.
+const TABLES: [&str; 6] = ["runs", "blobs", "origins", "snapshots", "documents", "rewrites"];
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(60);
 /// Prepared statements that a connection keeps.
@@ -83,6 +87,21 @@ pub enum Error {
         /// Its `user_version`.
         found: i64,
     },
+    /// Another program's database.
+    #[error("`{path}` is no catalog but another program's database: `catalog.url` should name another file")]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// It cannot be taken out of the way.
+    #[error(
+        "the catalog `{path}` cannot be set aside while another process has it open: stop the daemon or the run that is at \
+         work first"
+    )]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+    },
     /// SQLite said no.
     #[error("the catalog `{path}` could not be used")]
     Sqlite {
@@ -103,6 +122,8 @@ pub enum Error {
         path: PathBuf,
         /// Which row, and how.
         what: String,
+        /// Whether SQLite says so of the whole file.
+        is_beyond_use: bool,
     },
 }
 
@@ -111,7 +132,14 @@ impl Error {
     fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match is_damage(&source) {
-            true => Self::Damaged { path, what: source.to_string() },
+            true => Self::Damaged {
+                path,
+                what: source.to_string(),
+                is_beyond_use: matches!(
+                    source.sqlite_error_code(),
+                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                ),
+            },
             false => Self::Sqlite { path, source },
         }
     }
@@ -124,6 +152,8 @@ impl Error {
             Self::Url { .. }
             | Self::Version { .. }
             | Self::Outdated { .. }
+            | Self::Foreign { .. }
+            | Self::InUse { .. }
             | Self::Files(_)
             | Self::Damaged { .. } => false,
         }
@@ -162,6 +192,8 @@ pub struct Catalog {
     writer: Mutex<Connection>,
     reader: Mutex<Reading>,
     journal: PathBuf,
+    /// As long as it is had, nobody sets the catalog aside; `None` where it is only read.
+    _lock: Option<File>,
 }
 
 /// The connection that reads.
@@ -328,17 +360,21 @@ impl Catalog {
     pub fn open(url: &str, journal: &Path) -> Result<Self, Error> {
         let path = path_of(url)?;
         let sqlite = |source| Error::of(&path, source);
-        let writer = connect(&path).map_err(sqlite)?;
+        // Before it is opened; what is wrong with its folder, SQLite says better.
+        let lock = trust::share(&path);
+        let writer = connect(&path)?;
+        let lock = lock?;
         let found: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
         if found > VERSION {
             return Err(Error::Version { path, found });
         }
-        let reader = connect(&path).map_err(sqlite)?;
+        let reader = connect(&path)?;
         let catalog = Self {
             path,
             writer: Mutex::new(writer),
             reader: Mutex::new(Reading::Beside(reader)),
             journal: journal.to_owned(),
+            _lock: Some(lock),
         };
         if found < VERSION {
             catalog.create(found).map_err(|source| catalog.sqlite(source))?;
@@ -364,7 +400,7 @@ impl Catalog {
         }
         let writer = Opened::new(&path).map_err(sqlite)?.connection;
         let reader = Mutex::new(Reading::Alone(reader));
-        Ok(Self { path, writer: Mutex::new(writer), reader, journal: journal.to_owned() })
+        Ok(Self { path, writer: Mutex::new(writer), reader, journal: journal.to_owned(), _lock: None })
     }
 
     fn create(&self, found: i64) -> rusqlite::Result<()> {
@@ -679,7 +715,7 @@ impl Catalog {
 
     /// The error for what is not as it was written.
     pub(crate) fn damaged(&self, what: String) -> Error {
-        Error::Damaged { path: self.path.clone(), what }
+        Error::Damaged { path: self.path.clone(), what, is_beyond_use: false }
     }
 }
 
@@ -716,10 +752,35 @@ fn make_writable(path: &Path) {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// # Errors
+/// [`Error::Foreign`], which nothing is done to, or what SQLite says.
+fn connect(path: &Path) -> Result<Connection, Error> {
     make_writable(path);
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        let is_ours = is_ours(&connection)?;
+        Ok((connection, is_ours))
+    };
+    match open() {
+        Ok((connection, true)) => set_up(connection).map_err(|source| Error::of(path, source)),
+        Ok((_, false)) => Err(Error::Foreign { path: path.to_owned() }),
+        Err(source) => Err(Error::of(path, source)),
+    }
+}
+
+/// Whether it is a catalog, or nothing yet.
+fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let known = TABLES.iter().filter(|known| tables.iter().any(|table| table == *known)).count();
+    Ok(application == APPLICATION || tables.is_empty() || known * 2 > TABLES.len())
+}
+
+fn set_up(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use crate::catalog::{OriginKey, VERSION, shelf};
+use crate::catalog::{APPLICATION, OriginKey, VERSION, shelf};
 
 /// Goes from version to version, inside the transaction that looks which it is.
 pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -26,6 +26,7 @@ pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     }
     if found < 6 {
         transaction.execute_batch(include_str!("schema/6.sql"))?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)
 }

@@ -6,7 +6,10 @@
 //! then it is looked at closely, and all of the journal is recorded again.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -17,6 +20,9 @@ use crate::files::{self, stat::Stat};
 
 /// The version from which on a catalog knows how much of the journal it has.
 pub(super) const SINCE: i64 = 6;
+/// How often one tries to have a catalog alone, and how long one waits in between.
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the catalog lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,31 +120,62 @@ impl Catalog {
     }
 
     /// Takes the catalog at `url` out of the way, with the files beside it, and says where it is then: another one is made
-    /// when it is opened again. What was set aside before is lost.
+    /// when it is opened again.
     ///
     /// # Errors
-    /// What the disk says.
+    /// [`Error::InUse`], or what the disk says.
     pub fn set_aside(url: &str) -> Result<PathBuf, Error> {
         let path = path_of(url)?;
-        let with = |path: &Path, end: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(end);
-            PathBuf::from(name)
-        };
-        let aside = with(&path, ".set-aside");
+        // Whoever has it open would go on writing to what is not read any more.
+        let _alone = alone(&path)?;
         // The log first: it must not be taken for that of another catalog.
-        for end in ["-wal", "-shm", ""] {
+        let ends = ["-wal", "-shm", ""];
+        let mut aside = with(&path, ".set-aside");
+        let is_taken = |aside: &Path| ends.iter().any(|end| with(aside, end).symlink_metadata().is_ok());
+        for number in 2_u32.. {
+            if !is_taken(&aside) {
+                break;
+            }
+            aside = with(&path, &format!(".set-aside-{number}"));
+        }
+        for end in ends {
             match files::rename(&with(&path, end), &with(&aside, end)) {
-                Err(error) if error.is_not_found() => {
-                    // Nor must an older one be taken for that of this one.
-                    let _ = files::remove(&with(&aside, end));
-                }
+                Err(error) if error.is_not_found() => {}
                 renamed => renamed?,
             }
         }
         Folder::of(&path)?.sync()?;
         Ok(aside)
     }
+}
+
+fn with(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// As long as the answer lives, nobody sets the catalog at `path` aside. Waits for one that does.
+pub(super) fn share(path: &Path) -> Result<File, Error> {
+    let path = with(path, "-lock");
+    let file = files::open_to_lock(&path)?;
+    file.lock_shared().map_err(files::Error::io(&path, "lock"))?;
+    Ok(file)
+}
+
+/// As long as the answer lives, nobody opens the catalog at `path` to write. One that only looks what is wrong with it is
+/// waited for.
+fn alone(path: &Path) -> Result<File, Error> {
+    let lock = with(path, "-lock");
+    let file = files::open_to_lock(&lock)?;
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(files::Error::io(&lock, "lock")(error).into()),
+        }
+    }
+    Err(Error::InUse { path: path.to_owned() })
 }
 
 /// Notes that the transaction holds what is in so much of a file of the journal.

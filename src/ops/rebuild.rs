@@ -52,7 +52,7 @@ fn attempt(store: &Arc<Store>, url: &str) -> Result<Opened> {
         Ok((None, archive)) => Ok(Opened::Whole(archive)),
         Ok((Some(why), _)) => Ok(Opened::Damaged(why)),
         Err(error) => match error.downcast_ref() {
-            Some(catalog::Error::Damaged { what, .. }) if has_journal(store)? => {
+            Some(catalog::Error::Damaged { what, is_beyond_use: true, .. }) if has_journal(store)? => {
                 Ok(Opened::Damaged(what.clone()))
             }
             _ => Err(error),

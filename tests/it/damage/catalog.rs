@@ -1,7 +1,10 @@
 //! A catalog that is damaged, gone, or not the one that belongs to the store.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+
+use imgkeep::catalog::Catalog;
 
 use crate::damage::scene::{EXPLAINED, Scene, is_clean};
 
@@ -163,4 +166,39 @@ fn damage_that_sqlite_sees_is_a_finding_with_the_way_out() {
     scene.test.run("verify --rebuild").expect_code(0);
     assert!(scene.findings().is_empty());
     scene.restores("rebuilt");
+}
+
+#[test]
+fn one_that_a_process_has_open_is_not_set_aside() {
+    let scene = Scene::archived();
+    let open = || Catalog::open(&format!("sqlite:{}", scene.catalog().display()), &scene.journal()).unwrap();
+    let id = || fs::metadata(scene.catalog()).unwrap().ino();
+    let (at_work, before) = (open(), id());
+    let outcome = scene.test.run("verify --rebuild").expect_code(2);
+    assert!(outcome.stderr.contains("stop the daemon"), "{outcome:?}");
+    assert_eq!(id(), before, "it writes to what is read");
+    drop(at_work);
+    let first = scene.test.path("cache/catalog.db.set-aside");
+    scene.test.run("verify --rebuild").expect_code(0);
+    let kept = fs::read(&first).unwrap();
+    scene.test.run("verify --rebuild").expect_code(0);
+    assert_eq!(fs::read(&first).unwrap(), kept, "what was set aside stays");
+    assert!(scene.test.path("cache/catalog.db.set-aside-2").exists());
+    scene.restores("rebuilt twice");
+}
+
+#[test]
+fn another_programs_database_is_left_alone() {
+    let scene = Scene::archived();
+    fs::remove_file(scene.catalog()).unwrap();
+    let other = rusqlite::Connection::open(scene.catalog()).unwrap();
+    other.execute_batch("CREATE TABLE notes (id, text); INSERT INTO notes VALUES (1, 'mine')").unwrap();
+    drop(other);
+    let bytes = fs::read(scene.catalog()).unwrap();
+    for words in ["status", "archive posts", "verify", "verify --rebuild"] {
+        let outcome = scene.test.run(words).expect_code(2);
+        assert!(outcome.stderr.contains("another program's database"), "{outcome:?}");
+        assert!(fs::read(scene.catalog()).unwrap() == bytes, "{words}");
+    }
+    assert!(!scene.test.path("cache/catalog.db.set-aside").exists());
 }

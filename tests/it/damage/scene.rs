@@ -81,9 +81,13 @@ impl Scene {
         self.test.path("cache/catalog.db")
     }
 
+    pub(super) fn journal(&self) -> PathBuf {
+        self.test.path("cache/journal")
+    }
+
     /// The files of the journal, the oldest first.
     pub(super) fn journals(&self) -> Vec<PathBuf> {
-        let files = fs::read_dir(self.test.path("cache/journal")).unwrap();
+        let files = fs::read_dir(self.journal()).unwrap();
         let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
         files.sort();
         files
