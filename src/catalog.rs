@@ -25,7 +25,7 @@ use crate::catalog::read_only::Opened;
 use crate::catalog::record::Recorder;
 use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, RunRow, Seen};
 use crate::digest::Digest;
-use crate::files::{self, stat::Stat};
+use crate::files;
 use crate::media::MediaType;
 use crate::origin::OriginUrl;
 
@@ -409,11 +409,8 @@ impl Catalog {
         // Another process may have been first.
         migrate::migrate(&transaction)?;
         if (1..trust::SINCE).contains(&found) {
-            // It had all of the journal when it was written last.
-            for name in journal::names(&self.journal).unwrap_or_default() {
-                let length = Stat::of(&self.journal.join(&name)).map_or(0, |stat| stat.size);
-                trust::note(&transaction, &name, length)?;
-            }
+            // It is no new one. All of the journal is read once more, for nobody knows what it has of it.
+            trust::note_place(&transaction, &self.path)?;
         }
         transaction.commit()
     }
@@ -437,7 +434,7 @@ impl Catalog {
         self.write(Some(run), batch, end).map_err(|source| self.sqlite(source))
     }
 
-    /// `end` is how much of which file of the journal is recorded then.
+    /// `end` is how much of which file of the journal is recorded then. Without a run, it is read from there.
     fn write(&self, run: Option<&Run>, batch: &Batch, end: Option<(String, u64)>) -> rusqlite::Result<()> {
         let mut writer = self.writer();
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -448,7 +445,10 @@ impl Catalog {
                 )?
                 .execute(params![run.name, run.command, run.started])?;
         }
-        Recorder::new(&transaction).batch(batch)?;
+        match run {
+            Some(_) => Recorder::new(&transaction).batch(batch)?,
+            None => Recorder::of_journal(&transaction).batch(batch)?,
+        }
         if let Some((name, length)) = end {
             trust::note(&transaction, &name, length)?;
         }

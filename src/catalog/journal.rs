@@ -74,6 +74,8 @@ impl Journal {
         folder::create_all(folder)?;
         let name = if part == 1 { format!("{run}.jsonl.gz") } else { format!("{run}.part{part}.jsonl.gz") };
         let file = files::create_private(&folder.join(&name))?;
+        // So that whoever reads it meanwhile knows what its end is. It is as good without.
+        let _ = file.lock();
         let folder = Folder::open(folder)?;
         folder.sync()?;
         Ok(Self { folder, name, file, length: 0 })
@@ -126,7 +128,7 @@ fn member<'a>(lines: impl IntoIterator<Item = LineRef<'a>>) -> io::Result<Vec<u8
 /// What was read of a journal.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// The files by name, and how long each was.
+    /// The files by name, and how long each was; without what is being written.
     pub lengths: Vec<(String, u64)>,
     /// What could not be read.
     pub spoiled: Vec<Spoiled>,
@@ -163,7 +165,7 @@ pub fn read_some<E: From<files::Error>>(
     let mut read = Read::default();
     for name in names(folder)?.into_iter().filter(|name| wanted(name)) {
         let (length, spoiled) = file::read(&folder.join(&name), &mut each)?;
-        for Spoiled { path, offset, why } in &spoiled {
+        for Spoiled { path, offset, why, .. } in &spoiled {
             tracing::debug!(path = %path.display(), offset, why, "a part of the journal is spoiled");
         }
         read.lengths.push((name, length));

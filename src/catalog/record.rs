@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::catalog::OriginKey;
 use crate::catalog::row::{Attempt, Batch, Counts, Failure, Placeholder, Rewrite, RunRow, Seen, Snapshot};
@@ -17,11 +17,19 @@ pub(super) struct Recorder<'a> {
     blobs: HashMap<Digest, i64>,
     runs: HashMap<String, i64>,
     shelf: Shelf<'a>,
+    /// Whether what it is told may be known already, and is no news.
+    is_replay: bool,
 }
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(transaction: &'a Transaction<'a>) -> Self {
-        Self { transaction, blobs: HashMap::new(), runs: HashMap::new(), shelf: Shelf::new(transaction) }
+        let shelf = Shelf::new(transaction);
+        Self { transaction, blobs: HashMap::new(), runs: HashMap::new(), shelf, is_replay: false }
+    }
+
+    /// One for what is read from the journal.
+    pub(super) fn of_journal(transaction: &'a Transaction<'a>) -> Self {
+        Self { is_replay: true, ..Self::new(transaction) }
     }
 
     pub(super) fn batch(&mut self, batch: &Batch) -> rusqlite::Result<()> {
@@ -174,6 +182,9 @@ impl<'a> Recorder<'a> {
                 })
             })
             .collect::<rusqlite::Result<Vec<_>>>()?;
+        if self.is_replay && self.is_known(document, rewrite, &rows)? {
+            return Ok(());
+        }
         self.shelf.show(document, &rows)?;
         self.transaction
             .prepare_cached(
@@ -193,6 +204,32 @@ impl<'a> Recorder<'a> {
             .prepare_cached("UPDATE documents SET stat = x'' WHERE id = ?1 AND stat <> x''")?
             .execute([document])?;
         Ok(())
+    }
+
+    /// Whether the very same record is there.
+    fn is_known(&self, document: i64, rewrite: &Rewrite, rows: &[edits::Row]) -> rusqlite::Result<bool> {
+        let known = self
+            .transaction
+            .prepare_cached(
+                "SELECT before, mtime, edits, sum FROM rewrites WHERE document = ?1 AND after = ?2",
+            )?
+            .query_row(params![document, rewrite.after.as_bytes()], |row| {
+                let known: ([u8; 32], i64, Vec<u8>, Option<u32>) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok(known)
+            })
+            .optional()?;
+        let Some((before, mtime, packed, sum)) = known else { return Ok(false) };
+        let is_same = before == *rewrite.before.as_bytes()
+            && mtime == rewrite.mtime
+            && edits::unpack(&packed).is_ok_and(|known| known == rows)
+            && sum.is_none_or(|sum| sum == rewrite.sum());
+        if is_same && sum.is_none() {
+            self.transaction
+                .prepare_cached("UPDATE rewrites SET sum = ?3 WHERE document = ?1 AND after = ?2")?
+                .execute(params![document, rewrite.after.as_bytes(), rewrite.sum()])?;
+        }
+        Ok(is_same)
     }
 
     /// The row id of a document, which is made if it is new: as one that nobody has seen.

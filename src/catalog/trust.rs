@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::catalog::{Catalog, Error, journal, path_of};
 use crate::digest::Digest;
@@ -31,6 +31,8 @@ pub enum Lack {
     Nothing,
     /// The rest of these files of the journal.
     Rest(HashSet<String>),
+    /// All of the journal: it is new.
+    All,
     /// Nobody knows: it is a copy.
     Unknown,
 }
@@ -49,6 +51,17 @@ impl Place {
         let system = files::file_system(path)?.cast_signed();
         Ok(Self { file, system })
     }
+
+    fn note(self, connection: &Connection) -> rusqlite::Result<()> {
+        let Self { file, system } = self;
+        let sql = "INSERT OR REPLACE INTO place (id, file, system) VALUES (1, ?1, ?2)";
+        connection.execute(sql, params![file, system]).map(drop)
+    }
+}
+
+/// Notes which file the catalog at `path` is, if that can be told.
+pub(super) fn note_place(transaction: &Transaction<'_>, path: &Path) -> rusqlite::Result<()> {
+    Place::of(path).map_or(Ok(()), |place| place.note(transaction))
 }
 
 impl Catalog {
@@ -73,10 +86,15 @@ impl Catalog {
                 rest.insert(name);
             }
         }
-        if known.is_empty() {
-            self.be_here()?;
-        }
-        Ok(if rest.is_empty() { Lack::Nothing } else { Lack::Rest(rest) })
+        Ok(match (rest.is_empty(), known.is_empty()) {
+            (true, false) => Lack::Nothing,
+            (true, true) => {
+                self.be_here()?;
+                Lack::Nothing
+            }
+            (false, false) => Lack::Rest(rest),
+            (false, true) => Lack::All,
+        })
     }
 
     /// Notes which file it is.
@@ -84,10 +102,7 @@ impl Catalog {
     /// # Errors
     /// What SQLite or the disk says.
     pub fn be_here(&self) -> Result<(), Error> {
-        let Place { file, system } = Place::of(&self.path)?;
-        let sql = "INSERT OR REPLACE INTO place (id, file, system) VALUES (1, ?1, ?2)";
-        self.writer().execute(sql, params![file, system]).map_err(|source| self.sqlite(source))?;
-        Ok(())
+        Place::of(&self.path)?.note(&self.writer()).map_err(|source| self.sqlite(source))
     }
 
     /// Notes that it has so much of these files of the journal.
@@ -181,7 +196,10 @@ fn alone(path: &Path) -> Result<File, Error> {
 /// Notes that the transaction holds what is in so much of a file of the journal.
 pub(super) fn note(transaction: &Transaction<'_>, name: &str, length: u64) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO journals (name, length) VALUES (?1, ?2)")?
+        .prepare_cached(
+            "INSERT INTO journals (name, length) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET length = max(length, excluded.length)",
+        )?
         .execute(params![name, length])?;
     Ok(())
 }

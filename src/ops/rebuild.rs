@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use crate::blob::BlobName;
 use crate::catalog::journal::{self, file::Spoiled};
 use crate::catalog::rebuild::Rebuilt;
 use crate::catalog::trust::Lack;
 use crate::catalog::{self, Catalog, Run};
-use crate::digest::Digest;
+use crate::media::MediaType;
 use crate::ops::Archive;
 use crate::store::Store;
 
@@ -19,38 +20,47 @@ use crate::store::Store;
 /// # Errors
 /// When it cannot be used, or the journal not be read.
 pub(super) fn open(store: &Arc<Store>, url: &str) -> Result<Archive> {
-    let archive = match attempt(store, url)? {
-        Opened::Whole(archive) => archive,
+    let (archive, lack) = match attempt(store, url)? {
+        Opened::Whole(archive, lack) => (archive, lack),
         Opened::Damaged(_) => {
             // Of two processes that find it so, one makes it again.
             let _gate = store.gate()?;
             match attempt(store, url)? {
-                Opened::Whole(archive) => archive,
+                Opened::Whole(archive, lack) => (archive, lack),
                 Opened::Damaged(why) => {
                     let aside = Catalog::set_aside(url)?;
                     tracing::warn!(
                         "the catalog is damaged ({why}): it is made again from the journal; the old one is `{}`",
                         aside.display()
                     );
-                    connect(store, url)?
+                    (connect(store, url)?, Lack::All)
                 }
             }
         }
     };
-    catch_up(&archive)?;
+    catch_up(&archive, lack)?;
     Ok(archive)
 }
 
 enum Opened {
-    Whole(Archive),
+    Whole(Archive, Lack),
     /// It can be made again; and what is wrong with it.
     Damaged(String),
 }
 
 fn attempt(store: &Arc<Store>, url: &str) -> Result<Opened> {
-    match connect(store, url).and_then(|archive| Ok((flaw_of_copy(&archive)?, archive))) {
-        Ok((None, archive)) => Ok(Opened::Whole(archive)),
-        Ok((Some(why), _)) => Ok(Opened::Damaged(why)),
+    let look = || -> Result<Opened> {
+        let archive = connect(store, url)?;
+        let lack = archive.catalog.lack()?;
+        // It was copied, perhaps while it was written to.
+        let flaw = if lack == Lack::Unknown { archive.catalog.flaw()? } else { None };
+        Ok(match flaw {
+            None => Opened::Whole(archive, lack),
+            Some(why) => Opened::Damaged(why),
+        })
+    };
+    match look() {
+        Ok(opened) => Ok(opened),
         Err(error) => match error.downcast_ref() {
             Some(catalog::Error::Damaged { what, is_beyond_use: true, .. }) if has_journal(store)? => {
                 Ok(Opened::Damaged(what.clone()))
@@ -70,20 +80,12 @@ fn has_journal(store: &Store) -> Result<bool> {
     Ok(!journal::names(&store.root().join("journal"))?.is_empty())
 }
 
-/// What is wrong with a catalog that was copied, perhaps while it was written to.
-fn flaw_of_copy(archive: &Archive) -> Result<Option<String>, catalog::Error> {
-    match archive.catalog.lack()? {
-        Lack::Unknown => archive.catalog.flaw(),
-        Lack::Nothing | Lack::Rest(_) => Ok(None),
-    }
-}
-
 /// Records what the catalog lacks.
-fn catch_up(archive: &Archive) -> Result<()> {
-    let only = match archive.catalog.lack()? {
+fn catch_up(archive: &Archive, lack: Lack) -> Result<()> {
+    let only = match lack {
         Lack::Nothing => return Ok(()),
         Lack::Rest(names) => Some(names),
-        Lack::Unknown => None,
+        Lack::All | Lack::Unknown => None,
     };
     let read = rebuild(archive, only.as_ref())?;
     archive.catalog.be_here()?;
@@ -92,10 +94,11 @@ fn catch_up(archive: &Archive) -> Result<()> {
 }
 
 fn rebuild(archive: &Archive, only: Option<&HashSet<String>>) -> Result<Rebuilt> {
-    let files = archive.store.list()?.into_iter().filter_map(Result::ok);
-    let stored: HashSet<Digest> = files.map(|blob| blob.digest).collect();
-    let read = archive.catalog.rebuild(only, |digest| stored.contains(&digest))?;
-    for Spoiled { path, offset, why } in &read.spoiled {
+    let is_stored = |digest| {
+        MediaType::ALL.into_iter().any(|media_type| archive.store.contains(BlobName { digest, media_type }))
+    };
+    let read = archive.catalog.rebuild(only, is_stored)?;
+    for Spoiled { path, offset, why, .. } in &read.spoiled {
         tracing::warn!(path = %path.display(), offset, why, "a part of the journal is spoiled, and passed over");
     }
     Ok(read)

@@ -121,7 +121,7 @@ impl fmt::Display for Finding {
 }
 
 impl From<Spoiled> for Finding {
-    fn from(Spoiled { path, offset, why }: Spoiled) -> Self {
+    fn from(Spoiled { path, offset, why, .. }: Spoiled) -> Self {
         Self::Spoiled { path, offset, why }
     }
 }

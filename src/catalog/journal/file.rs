@@ -1,7 +1,7 @@
 //! One file of the journal, member by member (RFC 1952). A member that cannot be read is passed over, and all that
 //! follow are read: each is whole in itself, and its checksum tells whether it is.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -24,9 +24,12 @@ pub struct Spoiled {
     pub offset: u64,
     /// What is wrong with it.
     pub why: String,
+    /// Whether something whole was written after it, as is only done when it was whole, too.
+    pub was_whole: bool,
 }
 
-/// Calls `each` for every line of the file's whole members, in order. Returns its length, and where it is spoiled.
+/// Calls `each` for every line of the file's whole members, in order. Returns its length, and where it is spoiled; what is being
+/// written counts for neither.
 ///
 /// # Errors
 /// When the file cannot be opened or read, or what `each` says.
@@ -36,18 +39,21 @@ pub(super) fn read<E: From<files::Error>>(
 ) -> Result<(u64, Vec<Spoiled>), E> {
     let failed = |error| E::from(files::Error::io(path, "read")(error));
     let (file, stat) = files::open(path)?;
+    let is_written = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     let mut reader = BufReader::new(file);
-    let mut spoiled = Vec::new();
+    let mut spoiled: Vec<Spoiled> = Vec::new();
     let mut start = 0;
     while !reader.fill_buf().map_err(failed)?.is_empty() {
         match member(&mut reader) {
             Ok(lines) => {
+                spoiled.iter_mut().for_each(|spoiled| spoiled.was_whole = true);
                 lines.into_iter().try_for_each(&mut *each)?;
                 start = reader.stream_position().map_err(failed)?;
             }
             Err(error) if is_of_disk(&error) => return Err(failed(error)),
             Err(error) => {
-                spoiled.push(Spoiled { path: path.to_owned(), offset: start, why: error.to_string() });
+                let why = error.to_string();
+                spoiled.push(Spoiled { path: path.to_owned(), offset: start, why, was_whole: false });
                 match next(&mut reader, start + 1).map_err(failed)? {
                     Some(next) => start = next,
                     None => break,
@@ -55,7 +61,12 @@ pub(super) fn read<E: From<files::Error>>(
             }
         }
     }
-    Ok((stat.size, spoiled))
+    let mut length = stat.size;
+    if is_written && let Some(end) = spoiled.iter().position(|spoiled| !spoiled.was_whole) {
+        length = length.min(spoiled[end].offset);
+        spoiled.truncate(end);
+    }
+    Ok((length, spoiled))
 }
 
 /// Whether the disk failed, and not what is on it.
