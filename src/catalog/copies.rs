@@ -77,20 +77,25 @@ impl Catalog {
         Ok(rows.into_iter().map(|(snapshot, _)| snapshot).collect())
     }
 
-    /// Every copy of every origin, with all that is known of it; `None` for one that is not as it was written.
-    pub(super) fn all_copies(&self) -> Result<Vec<Option<Snapshot>>, Error> {
-        let sql = format!("SELECT {COLUMNS}, sum, key FROM {TABLES} ORDER BY taken");
-        let rows = self.query(&sql, |row| {
-            let (sum, key): (Option<u32>, [u8; 16]) = (row.get(12)?, row.get(13)?);
-            let (snapshot, attempts) = copy(row)?;
+    /// Calls `each` for every copy of every origin, with all that is known of it; `None` is one that is not as it was
+    /// written.
+    pub(super) fn each_copy(&self, mut each: impl FnMut(Option<Snapshot>)) -> Result<(), Error> {
+        let reader = self.reader();
+        let sqlite = |source| self.sqlite(source);
+        let sql = format!("SELECT {COLUMNS}, sum, key FROM {TABLES}");
+        let mut query = reader.prepare(&sql).map_err(sqlite)?;
+        let mut rows = query.query([]).map_err(sqlite)?;
+        while let Some(row) = rows.next().map_err(sqlite)? {
+            let read = || -> rusqlite::Result<_> {
+                let (sum, key): (Option<u32>, [u8; 16]) = (row.get(12)?, row.get(13)?);
+                Ok((sum, key, copy(row)?))
+            };
+            let (sum, key, (snapshot, attempts)) = read().map_err(sqlite)?;
             let is_whole = OriginKey::of_text(&snapshot.origin).0 == key
                 && sum.is_none_or(|sum| sum == trust::sum([&key[..], snapshot.digest.as_bytes()]));
-            Ok((is_whole, snapshot, attempts))
-        })?;
-        let whole = |(is_whole, snapshot, attempts): (bool, Snapshot, Option<String>)| {
-            is_whole.then(|| self.whole((snapshot, attempts)).ok()).flatten()
-        };
-        Ok(rows.into_iter().map(whole).collect())
+            each(is_whole.then(|| self.whole((snapshot, attempts)).ok()).flatten());
+        }
+        Ok(())
     }
 
     fn whole(&self, (snapshot, attempts): (Snapshot, Option<String>)) -> Result<Snapshot, Error> {

@@ -35,6 +35,23 @@ pub struct Unwritten {
     pub turned: u64,
 }
 
+/// What is in the journal, by hashes.
+#[derive(Debug, Default)]
+struct Written {
+    snapshots: HashSet<u64>,
+    rewrites: HashSet<u64>,
+}
+
+impl Written {
+    fn has_snapshot(&self, snapshot: &Snapshot) -> bool {
+        self.snapshots.contains(&of_snapshot(snapshot))
+    }
+
+    fn has_rewrite(&self, rewrite: &Rewrite) -> bool {
+        self.rewrites.contains(&of_rewrite(rewrite))
+    }
+}
+
 impl Unwritten {
     /// How many records there are.
     #[must_use]
@@ -134,61 +151,81 @@ impl Catalog {
         write().map_err(|source| self.sqlite(source))
     }
 
-    /// What the journal lacks of what the catalog holds: copies and ways back.
+    /// What the journal lacks of what the catalog holds: copies and ways back. Others may write meanwhile.
     ///
     /// # Errors
     /// What the disk or SQLite says, or [`Error::Damaged`].
     pub fn unwritten(&self) -> Result<Unwritten, Error> {
-        let (mut snapshots, mut rewrites) = (HashSet::new(), HashSet::new());
+        let (written, spoiled) = self.written()?;
+        let mut unwritten = Unwritten { spoiled, ..Unwritten::default() };
+        self.each_copy(|copy| match copy {
+            Some(copy) if written.has_snapshot(&copy) => {}
+            Some(copy) => unwritten.snapshots.push(copy),
+            None => unwritten.turned += 1,
+        })?;
+        self.each_rewrite(|rewrite| match rewrite {
+            Some(rewrite) if written.has_rewrite(&rewrite) => {}
+            Some(rewrite) => unwritten.rewrites.push(rewrite),
+            None => unwritten.turned += 1,
+        })?;
+        if unwritten.records() > 0 {
+            // What was recorded since the journal was read stands there now.
+            let (written, spoiled) = self.written()?;
+            unwritten.snapshots.retain(|copy| !written.has_snapshot(copy));
+            unwritten.rewrites.retain(|rewrite| !written.has_rewrite(rewrite));
+            unwritten.spoiled = spoiled;
+            // They are written down in the order in which they came.
+            unwritten.snapshots.sort_by_key(|copy| copy.taken);
+        }
+        Ok(unwritten)
+    }
+
+    fn written(&self) -> Result<(Written, Vec<Spoiled>), Error> {
+        let mut written = Written::default();
         let read = journal::read(&self.journal, |line| {
             match line {
                 Line::Snapshot(snapshot) => {
-                    snapshots.insert(of_snapshot(&snapshot));
+                    written.snapshots.insert(of_snapshot(&snapshot));
                 }
                 Line::Rewrite(rewrite) => {
-                    rewrites.insert(of_rewrite(&rewrite.document, rewrite.after));
+                    written.rewrites.insert(of_rewrite(&rewrite));
                 }
                 Line::Run(_) | Line::Placeholder(_) | Line::GivenOut(_) | Line::Removal(_) => {}
             }
             Ok::<_, Error>(())
         })?;
-        let mut unwritten = Unwritten { spoiled: read.spoiled, ..Unwritten::default() };
-        for copy in self.all_copies()? {
-            match copy {
-                Some(copy) if snapshots.contains(&of_snapshot(&copy)) => {}
-                Some(copy) => unwritten.snapshots.push(copy),
-                None => unwritten.turned += 1,
-            }
-        }
-        let ids: Vec<i64> = self.query("SELECT id FROM rewrites ORDER BY id", |row| row.get(0))?;
+        Ok((written, read.spoiled))
+    }
+
+    /// Calls `each` for every way back; `None` is one that is not as it was written.
+    fn each_rewrite(&self, mut each: impl FnMut(Option<Rewrite>)) -> Result<(), Error> {
         let reader = self.reader();
+        let sqlite = |source| self.sqlite(source);
         let mut query = reader
             .prepare(
                 "SELECT path, after, before, mtime, edits, sum
-                 FROM rewrites JOIN documents ON documents.id = document WHERE rewrites.id = ?1",
+                 FROM rewrites JOIN documents ON documents.id = document ORDER BY rewrites.id",
             )
-            .map_err(|source| self.sqlite(source))?;
-        for id in ids {
-            let packed = query
-                .query_row([id], |row| {
-                    Ok(Packed {
-                        document: row.get(0)?,
-                        after: row.get(1)?,
-                        before: row.get(2)?,
-                        mtime: row.get(3)?,
-                        edits: row.get(4)?,
-                        sum: row.get(5)?,
-                    })
+            .map_err(sqlite)?;
+        let mut rows = query.query([]).map_err(sqlite)?;
+        while let Some(row) = rows.next().map_err(sqlite)? {
+            let packed = || {
+                Ok(Packed {
+                    document: row.get(0)?,
+                    after: row.get(1)?,
+                    before: row.get(2)?,
+                    mtime: row.get(3)?,
+                    edits: row.get(4)?,
+                    sum: row.get(5)?,
                 })
-                .map_err(|source| self.sqlite(source))?;
-            match self.unpack(&reader, &packed) {
-                Ok(rewrite) if rewrites.contains(&of_rewrite(&rewrite.document, rewrite.after)) => {}
-                Ok(rewrite) => unwritten.rewrites.push(rewrite),
-                Err(Error::Damaged { .. }) => unwritten.turned += 1,
+            };
+            match packed().map_err(sqlite).and_then(|packed| self.unpack(&reader, &packed)) {
+                Ok(rewrite) => each(Some(rewrite)),
+                Err(Error::Damaged { .. }) => each(None),
                 Err(error) => return Err(error),
             }
         }
-        Ok(unwritten)
+        Ok(())
     }
 
     /// Writes down what the journal lacks.
@@ -213,8 +250,8 @@ fn of_snapshot(snapshot: &Snapshot) -> u64 {
     hash(&(OriginKey::of_url(&snapshot.origin).as_bytes(), snapshot.digest.as_bytes()))
 }
 
-fn of_rewrite(document: &[u8], after: Digest) -> u64 {
-    hash(&(document, after.as_bytes()))
+fn of_rewrite(rewrite: &Rewrite) -> u64 {
+    hash(&(&rewrite.document, rewrite.after.as_bytes()))
 }
 
 fn hash(value: &impl Hash) -> u64 {
