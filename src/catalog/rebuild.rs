@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::catalog::journal::file::Spoiled;
 use crate::catalog::journal::{self, Line, LineRef, fate};
 use crate::catalog::record::Recorder;
-use crate::catalog::row::{Batch, Rewrite, RunRow, Snapshot};
+use crate::catalog::row::{Batch, Placeholder, Rewrite, RunRow, Snapshot};
 use crate::catalog::{Catalog, Error, OriginKey, Packed, Run};
 use crate::digest::Digest;
 
@@ -72,6 +72,7 @@ impl Catalog {
         stored: impl Fn(Digest) -> bool,
     ) -> Result<Rebuilt, Error> {
         let mut doubtful = HashSet::new();
+        let mut placeholders = Vec::new();
         let mut runs: Vec<(RunRow, bool)> = Vec::new();
         // Copies first: a rewrite may stand before the snapshot it relies on, in another run's journal.
         let (snapshots, read) = self.replay(only, |line| match line {
@@ -79,7 +80,10 @@ impl Catalog {
                 doubtful.insert(snapshot.digest);
                 Some(Batch { snapshots: vec![snapshot], ..Batch::default() })
             }
-            Line::Placeholder(found) => Some(Batch { placeholders: vec![found], ..Batch::default() }),
+            Line::Placeholder(found) => {
+                placeholders.push(found);
+                Some(Batch::default())
+            }
             Line::GivenOut(blob) => Some(Batch { given_out: vec![blob], ..Batch::default() }),
             Line::Removal(removal) => {
                 doubtful.extend(removal.digests.into_iter().chain(removal.recorded));
@@ -95,6 +99,12 @@ impl Catalog {
                 None
             }
         })?;
+        if only.is_some() {
+            placeholders.extend(self.placeholders_among(&doubtful)?);
+        }
+        // After every copy, for the files are not in the order of the lines.
+        let placeholders = Batch { placeholders, ..Batch::default() };
+        self.write(None, &placeholders, None).map_err(|source| self.sqlite(source))?;
         runs.sort_by_key(|(run, _)| run.started);
         self.know_runs(runs.into_iter().filter(|(_, has_rewritten)| *has_rewritten).map(|(run, _)| run))?;
         let (rewrites, _) = self.replay(only, |line| match line {
@@ -137,6 +147,25 @@ impl Catalog {
         })?;
         self.write(None, &batch, None).map_err(|source| self.sqlite(source))?;
         Ok((lines, read))
+    }
+
+    /// What all of the journal says of those of `digests` that are placeholders.
+    fn placeholders_among(&self, digests: &HashSet<Digest>) -> Result<Vec<Placeholder>, Error> {
+        let known =
+            self.query("SELECT digest FROM placeholders", |row| row.get(0).map(Digest::from_bytes))?;
+        let mut found = Vec::new();
+        if known.iter().any(|digest| digests.contains(digest)) {
+            journal::read(&self.journal, |line| {
+                match line {
+                    Line::Placeholder(placeholder) if digests.contains(&placeholder.digest) => {
+                        found.push(placeholder);
+                    }
+                    _ => {}
+                }
+                Ok::<_, Error>(())
+            })?;
+        }
+        Ok(found)
     }
 
     fn know_runs(&self, mut runs: impl Iterator<Item = RunRow>) -> Result<(), Error> {
@@ -258,4 +287,109 @@ fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::BlobName;
+    use crate::catalog::row::{Counts, KeptLink, Seen};
+    use crate::media::MediaType;
+
+    const ORIGIN: &str = "http://a.example/i.png";
+
+    fn open(folder: &std::path::Path) -> Catalog {
+        let url = format!("sqlite:{}", folder.join("catalog.db").display());
+        Catalog::open(&url, &folder.join("journal")).unwrap()
+    }
+
+    fn run(name: &str) -> Run {
+        Run { name: name.to_owned(), ..Run::start("archive") }
+    }
+
+    fn snapshot(taken: i64, text: &[u8]) -> Snapshot {
+        Snapshot {
+            origin: ORIGIN.to_owned(),
+            taken,
+            digest: Digest::of(text),
+            extension: "png".to_owned(),
+            bytes: text.len() as u64,
+            width: None,
+            height: None,
+            source: "origin".to_owned(),
+            url: None,
+            etag: None,
+            last_modified: None,
+            attempts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_none_whatever_file_tells_of_it_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (run("a"), run("b"));
+        let snapshots = |snapshot| Batch { snapshots: vec![snapshot], ..Batch::default() };
+        let found = Placeholder {
+            digest: Digest::of(b"none"),
+            host: "a.example".to_owned(),
+            at: 10,
+            origins: vec![ORIGIN.to_owned()],
+        };
+        let catalog = open(folder.path());
+        catalog.record(&second, &snapshots(snapshot(5, b"none"))).unwrap();
+        catalog.record(&first, &Batch { placeholders: vec![found], ..Batch::default() }).unwrap();
+        let kept = |catalog: &Catalog| catalog.kept(OriginKey::of_text(ORIGIN)).unwrap();
+        assert_eq!(kept(&catalog), None);
+        let only = HashSet::from(["b.jsonl.gz".to_owned()]);
+        for only in [None, Some(&only)] {
+            catalog.rebuild(only, |_| true).unwrap();
+            assert_eq!(kept(&catalog), None, "{only:?}");
+        }
+        drop(catalog);
+        std::fs::remove_file(folder.path().join("catalog.db")).unwrap();
+        let catalog = open(folder.path());
+        catalog.rebuild(None, |_| true).unwrap();
+        assert_eq!(kept(&catalog), None, "made again");
+        catalog.record(&second, &snapshots(snapshot(11, b"none"))).unwrap();
+        catalog.rebuild(None, |_| true).unwrap();
+        assert!(kept(&catalog).is_some(), "it was given after that");
+    }
+
+    #[test]
+    fn what_is_read_again_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = open(folder.path());
+        let run = run("a");
+        let rewrite = |after: &[u8]| Rewrite {
+            document: b"a.md".to_vec(),
+            before: Digest::of(b"before"),
+            after: Digest::of(after),
+            mtime: 1,
+            links: vec![KeptLink {
+                start: 4,
+                len: 9,
+                blob: BlobName { digest: Digest::of(b"i"), media_type: MediaType::Png },
+                original: ORIGIN.into(),
+                run: "a".to_owned(),
+            }],
+        };
+        // The first of them once more: it is the newest then.
+        for after in [b"1", b"2", b"1"] {
+            catalog.record(&run, &Batch { rewrites: vec![rewrite(after)], ..Batch::default() }).unwrap();
+        }
+        let counts = Counts { found: 1, ..Counts::default() };
+        let seen = Seen { stat: [7; 32], plan: [0; 8], counts };
+        let seen = Batch { seen: vec![(b"a.md".to_vec(), seen)], ..Batch::default() };
+        catalog.record(&run, &seen).unwrap();
+        let known = || {
+            let afters: Vec<Digest> =
+                catalog.rewrites(b"a.md").unwrap().iter().map(|rewrite| rewrite.after).collect();
+            (afters, catalog.last_stat(b"a.md").unwrap())
+        };
+        let before = known();
+        assert_eq!(before, (vec![Digest::of(b"1"), Digest::of(b"2")], Some(vec![7; 32])));
+        catalog.rebuild(None, |_| true).unwrap();
+        assert_eq!(known(), before);
+        assert_eq!(catalog.lack().unwrap(), crate::catalog::trust::Lack::Nothing);
+    }
 }
