@@ -44,7 +44,7 @@ fn a_journals_line(bytes: &[u8]) {
                 let _ = (attempt.is_private(), attempt.host(), attempt.place());
             }
         }
-        Line::Run(_) | Line::Placeholder(_) | Line::Removal(_) | Line::GivenOut(_) => {}
+        Line::Run(_) | Line::Placeholder(_) | Line::Removal(_) | Line::GivenOut(_) | Line::Mended(_) => {}
     }
 }
 

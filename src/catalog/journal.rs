@@ -4,6 +4,7 @@
 //! reads it and a power cut can only spoil the last member. A batch is on disk here before it is in SQLite, which
 //! notes how much of each file it has: what it lacks is recorded when it is opened.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blob::BlobName;
 use crate::catalog::journal::file::Spoiled;
-use crate::catalog::row::{Placeholder, Removal, Rewrite, RunRow, Snapshot};
+use crate::catalog::row::{Mended, Placeholder, Removal, Rewrite, RunRow, Snapshot};
 use crate::files;
 use crate::files::folder::{self, Folder};
 
@@ -37,6 +38,8 @@ pub enum Line {
     Removal(Removal),
     /// A blob that a document without a file is pointed at.
     GivenOut(BlobName),
+    /// A part of the journal that is not missed.
+    Mended(Mended),
 }
 
 /// The same, for writing.
@@ -55,6 +58,8 @@ pub enum LineRef<'a> {
     Removal(&'a Removal),
     /// See [`Line::GivenOut`].
     GivenOut(&'a BlobName),
+    /// See [`Line::Mended`].
+    Mended(&'a Mended),
 }
 
 /// Appends to the log of one run.
@@ -132,6 +137,19 @@ pub struct Read {
     pub lengths: Vec<(String, u64)>,
     /// What could not be read.
     pub spoiled: Vec<Spoiled>,
+    /// What of it was written down again.
+    mended: HashSet<Mended>,
+}
+
+impl Read {
+    /// What could not be read, and stands nowhere else for all that is known.
+    #[must_use]
+    pub fn missed(&self) -> Vec<Spoiled> {
+        let is_mended = |spoiled: &&Spoiled| {
+            self.mended.contains(&Mended { file: spoiled.file(), offset: spoiled.offset })
+        };
+        self.spoiled.iter().filter(|spoiled| !is_mended(spoiled)).cloned().collect()
+    }
 }
 
 /// The files of a journal by name, the oldest run first.
@@ -163,6 +181,13 @@ pub fn read_some<E: From<files::Error>>(
     mut each: impl FnMut(Line) -> Result<(), E>,
 ) -> Result<Read, E> {
     let mut read = Read::default();
+    let mut mended = HashSet::new();
+    let mut each = |line| {
+        if let Line::Mended(part) = &line {
+            mended.insert(part.clone());
+        }
+        each(line)
+    };
     for name in names(folder)?.into_iter().filter(|name| wanted(name)) {
         let (length, spoiled) = file::read(&folder.join(&name), &mut each)?;
         for Spoiled { path, offset, why, .. } in &spoiled {
@@ -171,6 +196,7 @@ pub fn read_some<E: From<files::Error>>(
         read.lengths.push((name, length));
         read.spoiled.extend(spoiled);
     }
+    read.mended = mended;
     Ok(read)
 }
 
@@ -220,6 +246,11 @@ mod tests {
         let path = folder.path().join("run.jsonl.gz");
         let whole = std::fs::read(&path).unwrap();
         assert_eq!(whole.len(), ends[3]);
+        std::fs::write(&path, &whole[..ends[3] - 1]).unwrap();
+        let is_written = read(folder.path(), |_| Ok::<_, files::Error>(())).unwrap();
+        assert_eq!(is_written.spoiled, [], "its end is being written");
+        assert_eq!(is_written.lengths, [("run.jsonl.gz".to_owned(), ends[2] as u64)]);
+        drop(journal);
         let check = |bytes: &[u8], expected: &[i64], spoiled| {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(read_all(folder.path()), (expected.to_vec(), spoiled));

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::catalog::journal::file::Spoiled;
 use crate::catalog::journal::{self, Line, LineRef, fate};
 use crate::catalog::record::Recorder;
-use crate::catalog::row::{Batch, Placeholder, Rewrite, RunRow, Snapshot};
+use crate::catalog::row::{Batch, Mended, Placeholder, Rewrite, RunRow, Snapshot};
 use crate::catalog::{Catalog, Error, OriginKey, Packed, Run};
 use crate::digest::Digest;
 
@@ -18,7 +18,7 @@ const LINES: u64 = 1_000;
 pub struct Rebuilt {
     /// How many lines.
     pub lines: u64,
-    /// What could not be read.
+    /// What could not be read, and was not written down again.
     pub spoiled: Vec<Spoiled>,
 }
 
@@ -29,7 +29,7 @@ pub struct Unwritten {
     pub snapshots: Vec<Snapshot>,
     /// Which ways back.
     pub rewrites: Vec<Rewrite>,
-    /// What of the journal could not be read.
+    /// What of the journal cannot be read, and was not written down again.
     pub spoiled: Vec<Spoiled>,
     /// How many records of the catalog are not as they were written.
     pub turned: u64,
@@ -62,13 +62,15 @@ impl Unwritten {
 
 impl Catalog {
     /// Records every line of the journal again, or of these files of it; what is there already stays. Blobs that were removed
-    /// on purpose and not kept again since, and that the store does not have by `stored`, stay removed.
+    /// on purpose and not kept again since, and that the store does not have by `stored`, stay removed. What cannot be read is
+    /// remembered, if it was not had before; a catalog that `is_new` had nothing.
     ///
     /// # Errors
     /// What the disk or SQLite says.
     pub fn rebuild(
         &self,
         only: Option<&HashSet<String>>,
+        is_new: bool,
         stored: impl Fn(Digest) -> bool,
     ) -> Result<Rebuilt, Error> {
         let mut doubtful = HashSet::new();
@@ -93,6 +95,7 @@ impl Catalog {
                 runs.push((run, false));
                 None
             }
+            Line::Mended(_) => None,
             Line::Rewrite(_) => {
                 // It stands in the file of the run that made it.
                 runs.iter_mut().rev().take(1).for_each(|(_, has_rewritten)| *has_rewritten = true);
@@ -112,7 +115,8 @@ impl Catalog {
             | Line::Snapshot(_)
             | Line::Placeholder(_)
             | Line::GivenOut(_)
-            | Line::Removal(_) => None,
+            | Line::Removal(_)
+            | Line::Mended(_) => None,
             Line::Rewrite(rewrite) => Some(Batch { rewrites: vec![rewrite], ..Batch::default() }),
         })?;
         doubtful.retain(|digest| !stored(*digest));
@@ -121,8 +125,10 @@ impl Catalog {
             doubtful.retain(|digest| fates.get(digest).is_some_and(|fate| !fate.is_kept()));
             self.remove_again(&doubtful)?;
         }
+        let spoiled = read.missed();
+        self.note_lost(&spoiled, is_new)?;
         self.has_read(&read.lengths)?;
-        Ok(Rebuilt { lines: snapshots + rewrites, spoiled: read.spoiled })
+        Ok(Rebuilt { lines: snapshots + rewrites, spoiled })
     }
 
     fn replay(
@@ -219,11 +225,15 @@ impl Catalog {
                 Line::Rewrite(rewrite) => {
                     written.rewrites.insert(of_rewrite(&rewrite));
                 }
-                Line::Run(_) | Line::Placeholder(_) | Line::GivenOut(_) | Line::Removal(_) => {}
+                Line::Run(_)
+                | Line::Placeholder(_)
+                | Line::GivenOut(_)
+                | Line::Removal(_)
+                | Line::Mended(_) => {}
             }
             Ok::<_, Error>(())
         })?;
-        Ok((written, read.spoiled))
+        Ok((written, read.missed()))
     }
 
     /// Calls `each` for every way back; `None` is one that is not as it was written.
@@ -257,13 +267,16 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes down what the journal lacks.
+    /// Writes down what the journal lacks. What cannot be read of it is not missed any more then, but for what the catalog never
+    /// had.
     ///
     /// # Errors
     /// What the disk or SQLite says.
     pub fn write_down(&self, run: &Run, unwritten: &Unwritten) -> Result<(), Error> {
+        let mended = self.mended(unwritten)?;
         let snapshots = unwritten.snapshots.iter().map(LineRef::Snapshot);
-        let mut lines = snapshots.chain(unwritten.rewrites.iter().map(LineRef::Rewrite)).peekable();
+        let lines = snapshots.chain(unwritten.rewrites.iter().map(LineRef::Rewrite));
+        let mut lines = lines.chain(mended.iter().map(LineRef::Mended)).peekable();
         let mut lengths = Vec::new();
         while lines.peek().is_some() {
             let some = usize::try_from(LINES).unwrap_or(usize::MAX);
@@ -271,6 +284,15 @@ impl Catalog {
             lengths = vec![run.journal(&self.journal, some)?];
         }
         self.has_read(&lengths)
+    }
+
+    /// Which parts of the journal stand elsewhere once the rest of `unwritten` is written down.
+    fn mended(&self, unwritten: &Unwritten) -> Result<Vec<Mended>, Error> {
+        let lost = self.lost()?;
+        let is_lost = |part: &Spoiled| lost.iter().any(|lost| lost.is_same(part));
+        // A record that turned may be one of theirs.
+        let parts = unwritten.spoiled.iter().filter(|part| unwritten.turned == 0 && !is_lost(part));
+        Ok(parts.map(|part| Mended { file: part.file(), offset: part.offset }).collect())
     }
 }
 
@@ -342,16 +364,16 @@ mod tests {
         assert_eq!(kept(&catalog), None);
         let only = HashSet::from(["b.jsonl.gz".to_owned()]);
         for only in [None, Some(&only)] {
-            catalog.rebuild(only, |_| true).unwrap();
+            catalog.rebuild(only, false, |_| true).unwrap();
             assert_eq!(kept(&catalog), None, "{only:?}");
         }
         drop(catalog);
         std::fs::remove_file(folder.path().join("catalog.db")).unwrap();
         let catalog = open(folder.path());
-        catalog.rebuild(None, |_| true).unwrap();
+        catalog.rebuild(None, false, |_| true).unwrap();
         assert_eq!(kept(&catalog), None, "made again");
         catalog.record(&second, &snapshots(snapshot(11, b"none"))).unwrap();
-        catalog.rebuild(None, |_| true).unwrap();
+        catalog.rebuild(None, false, |_| true).unwrap();
         assert!(kept(&catalog).is_some(), "it was given after that");
     }
 
@@ -388,8 +410,26 @@ mod tests {
         };
         let before = known();
         assert_eq!(before, (vec![Digest::of(b"1"), Digest::of(b"2")], Some(vec![7; 32])));
-        catalog.rebuild(None, |_| true).unwrap();
+        catalog.rebuild(None, false, |_| true).unwrap();
         assert_eq!(known(), before);
         assert_eq!(catalog.lack().unwrap(), crate::catalog::trust::Lack::Nothing);
+    }
+
+    #[test]
+    fn what_is_recorded_meanwhile_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = open(folder.path());
+        let run = run("a");
+        let record = |taken: i64| {
+            let batch = Batch { snapshots: vec![snapshot(taken, &taken.to_le_bytes())], ..Batch::default() };
+            catalog.record(&run, &batch).unwrap();
+        };
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (0..60).for_each(record));
+            while !writer.is_finished() {
+                let unwritten = catalog.unwritten().unwrap();
+                assert_eq!((unwritten.records(), unwritten.spoiled.len()), (0, 0));
+            }
+        });
     }
 }

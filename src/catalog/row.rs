@@ -177,6 +177,15 @@ pub struct Removal {
     pub recorded: Vec<Digest>,
 }
 
+/// A part of the journal that cannot be read, and need not be: all that it held is written down again before this.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Mended {
+    /// The name of the file.
+    pub file: String,
+    /// Where the part starts.
+    pub offset: u64,
+}
+
 /// One kept link in a document, and the bytes that stood there before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptLink {

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::catalog::{Catalog, Error, journal, path_of};
+use crate::catalog::journal::{self, file::Spoiled};
+use crate::catalog::{Catalog, Error, path_of};
 use crate::digest::Digest;
 use crate::files::folder::Folder;
 use crate::files::{self, stat::Stat};
@@ -77,8 +78,7 @@ impl Catalog {
         if known.first().is_some_and(|known| *known != here) {
             return Ok(Lack::Unknown);
         }
-        let had = self.query("SELECT name, length FROM journals", |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let had: HashMap<String, u64> = had.into_iter().collect();
+        let had = self.had()?;
         let mut rest = HashSet::new();
         for name in journal::names(&self.journal)? {
             let length = Stat::of(&self.journal.join(&name))?.size;
@@ -94,6 +94,41 @@ impl Catalog {
             }
             (false, false) => Lack::Rest(rest),
             (false, true) => Lack::All,
+        })
+    }
+
+    /// How much of each file of the journal it has.
+    fn had(&self) -> Result<HashMap<String, u64>, Error> {
+        let had = self.query("SELECT name, length FROM journals", |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(had.into_iter().collect())
+    }
+
+    /// Notes which of these parts of the journal it never had. The end of a file may be of a run that was killed: nobody was
+    /// told that it is kept. That is no excuse for one that `is_new`, for it does not know.
+    pub(super) fn note_lost(&self, spoiled: &[Spoiled], is_new: bool) -> Result<(), Error> {
+        let had = self.had()?;
+        let is_lost = |spoiled: &&Spoiled| {
+            let had_of_file = had.get(&spoiled.file()).copied().unwrap_or(0);
+            is_new || (spoiled.was_whole && !had.is_empty() && spoiled.offset >= had_of_file)
+        };
+        let sql = "INSERT OR IGNORE INTO lost (name, start, why) VALUES (?1, ?2, ?3)";
+        let writer = self.writer();
+        for lost in spoiled.iter().filter(is_lost) {
+            writer
+                .execute(sql, params![lost.file(), lost.offset, lost.why])
+                .map_err(|source| self.sqlite(source))?;
+        }
+        Ok(())
+    }
+
+    /// The parts of the journal that could not be read when it was made of it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn lost(&self) -> Result<Vec<Spoiled>, Error> {
+        self.query("SELECT name, start, why FROM lost ORDER BY name, start", |row| {
+            let path = self.journal.join(row.get::<_, String>(0)?);
+            Ok(Spoiled { path, offset: row.get(1)?, why: row.get(2)?, was_whole: true })
         })
     }
 

@@ -63,6 +63,7 @@ pub(crate) fn of(error: &Error) -> Exit {
                 cause.downcast_ref(),
                 Some(
                     catalog::Error::Version { .. }
+                        | catalog::Error::Foreign { .. }
                         | catalog::Error::Outdated { .. }
                         | catalog::Error::Url { .. }
                 )

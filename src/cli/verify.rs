@@ -16,7 +16,7 @@ use crate::ops::archive::{Options, Progress};
 use crate::ops::audit::{self, remote_images};
 use crate::ops::rebuild;
 use crate::ops::repair::{self, Lost, Repaired, Version};
-use crate::ops::verify::{self, Finding};
+use crate::ops::verify;
 use crate::ops::{Archive, Reader};
 
 #[derive(Debug, clap::Args)]
@@ -43,19 +43,17 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         return audit(context, &arguments.audit);
     }
     let reader = setup::reader(&context.config)?;
-    let (archive, spoiled) = match arguments.rebuild {
+    let archive = match arguments.rebuild {
         true => {
             setup::check_archive(&context.config)?;
             let (archive, read) = rebuild::anew(&context.config.store.path, &context.config.catalog.url)?;
             tracing::info!(lines = read.lines, "the catalog was made again from the journal");
-            (archive, read.spoiled)
+            archive
         }
-        false => (setup::existing_archive(&context.config)?, Vec::new()),
+        false => setup::existing_archive(&context.config)?,
     };
     let limits = context.config.media_limits();
-    let mut report = verify::verify(&reader, &archive, arguments.pixels.then_some(&limits))?;
-    // What stood there is in no other place.
-    report.findings.splice(0..0, spoiled.into_iter().map(Finding::from));
+    let report = verify::verify(&reader, &archive, arguments.pixels.then_some(&limits))?;
     let mut broke_off = None;
     let (report, repair) = match arguments.repair {
         false => (report, None),

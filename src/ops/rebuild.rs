@@ -82,22 +82,23 @@ fn has_journal(store: &Store) -> Result<bool> {
 
 /// Records what the catalog lacks.
 fn catch_up(archive: &Archive, lack: Lack) -> Result<()> {
+    let is_new = lack == Lack::All;
     let only = match lack {
         Lack::Nothing => return Ok(()),
         Lack::Rest(names) => Some(names),
         Lack::All | Lack::Unknown => None,
     };
-    let read = rebuild(archive, only.as_ref())?;
+    let read = rebuild(archive, only.as_ref(), is_new)?;
     archive.catalog.be_here()?;
     tracing::info!(lines = read.lines, "the catalog lacked a part of the journal, and has it now");
     Ok(())
 }
 
-fn rebuild(archive: &Archive, only: Option<&HashSet<String>>) -> Result<Rebuilt> {
+fn rebuild(archive: &Archive, only: Option<&HashSet<String>>, is_new: bool) -> Result<Rebuilt> {
     let is_stored = |digest| {
         MediaType::ALL.into_iter().any(|media_type| archive.store.contains(BlobName { digest, media_type }))
     };
-    let read = archive.catalog.rebuild(only, is_stored)?;
+    let read = archive.catalog.rebuild(only, is_new, is_stored)?;
     for Spoiled { path, offset, why, .. } in &read.spoiled {
         tracing::warn!(path = %path.display(), offset, why, "a part of the journal is spoiled, and passed over");
     }
@@ -105,8 +106,8 @@ fn rebuild(archive: &Archive, only: Option<&HashSet<String>>) -> Result<Rebuilt>
 }
 
 /// Makes the catalog again from the store's journal: origins, copies and every document's way back. The old one is set
-/// aside, once what it has and the journal lacks is written down; where it is damaged, what of the journal cannot be read
-/// is in the answer.
+/// aside, once what it has and the journal lacks is written down; where it cannot be, what of the journal cannot be read is
+/// [lost](Catalog::lost).
 ///
 /// # Errors
 /// When the journal or the store cannot be read, or the catalog not be written.
@@ -115,33 +116,32 @@ pub fn anew(store: &Path, url: &str) -> Result<(Archive, Rebuilt)> {
         Arc::new(Store::open(store).with_context(|| format!("cannot open the store `{}`", store.display()))?);
     let _gate = store.gate()?;
     let written = connect(&store, url).and_then(|archive| write_down(&archive));
-    let is_whole = match written {
-        Ok(is_whole) => is_whole,
+    match written {
+        Ok(()) => {}
         Err(error) if is_of_catalog(&error) => {
             tracing::warn!("nothing is taken from the old catalog: {error:#}");
-            false
         }
         Err(error) => return Err(error),
-    };
+    }
     Catalog::set_aside(url)?;
     let archive = connect(&store, url)?;
-    let mut read = rebuild(&archive, None)?;
+    let read = rebuild(&archive, None, true)?;
     archive.catalog.be_here()?;
-    if is_whole {
-        read.spoiled.clear();
-    }
     Ok((archive, read))
 }
 
-/// Writes down what only the catalog has. Returns whether it has all that the journal ever had.
-fn write_down(archive: &Archive) -> Result<bool> {
+/// Writes down what only the catalog has.
+fn write_down(archive: &Archive) -> Result<()> {
     if let Some(what) = archive.catalog.flaw()? {
         return Err(archive.catalog.damaged(what).into());
     }
     let had_all = archive.catalog.lack()? == Lack::Nothing;
-    let unwritten = archive.catalog.unwritten()?;
-    archive.catalog.write_down(&Run::start("verify"), &unwritten)?;
-    Ok(had_all && unwritten.turned == 0)
+    let mut unwritten = archive.catalog.unwritten()?;
+    if !had_all {
+        // It may never have had what cannot be read.
+        unwritten.spoiled.clear();
+    }
+    Ok(archive.catalog.write_down(&Run::start("verify"), &unwritten)?)
 }
 
 /// Whether it is the catalog that cannot be used, and not the disk.

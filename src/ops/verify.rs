@@ -149,14 +149,19 @@ pub fn verify(reader: &Reader, archive: &Archive, pixels: Option<&Limits>) -> Re
     let mut report = Report::default();
     let pixels = pixels.map(Pixels::new);
     report.findings.extend(archive.catalog.flaw()?.map(|why| Finding::Catalog { why }));
-    let mut unwritten = archive.catalog.unwritten()?;
+    let unwritten = archive.catalog.unwritten()?;
     if unwritten.turned > 0 {
         let why = format!("{} of its records are not as they were written", unwritten.turned);
         report.findings.push(Finding::Catalog { why });
     }
-    // A spoiled part that the catalog does not miss was never acknowledged, or stands elsewhere.
+    let lost = archive.catalog.lost()?;
+    // The end of a file that the catalog does not miss was never acknowledged, or stands elsewhere.
+    let is_found = |part: &&Spoiled| {
+        (part.was_whole || unwritten.records() > 0) && !lost.iter().any(|lost| lost.is_same(part))
+    };
+    let found = lost.iter().chain(unwritten.spoiled.iter().filter(is_found));
+    report.findings.extend(found.cloned().map(Finding::from));
     if unwritten.records() > 0 {
-        report.findings.extend(std::mem::take(&mut unwritten.spoiled).into_iter().map(Finding::from));
         let journal = archive.store.root().join("journal");
         report.findings.push(Finding::Unwritten { journal, records: unwritten.records() });
     }
@@ -251,12 +256,19 @@ pub(super) fn mended(reader: &Reader, archive: &Archive, mended: &HashSet<BlobNa
 /// # Errors
 /// When the disk refuses.
 pub(super) fn write_down(archive: &Archive, report: &mut Report) -> Result<()> {
-    if report.unwritten.records() > 0 {
-        archive.catalog.write_down(&Run::start("verify"), &report.unwritten)?;
-        report.unwritten = Unwritten::default();
-        report
-            .findings
-            .retain(|finding| !matches!(finding, Finding::Unwritten { .. } | Finding::Spoiled { .. }));
+    let unwritten = std::mem::take(&mut report.unwritten);
+    if unwritten.records() > 0 || unwritten.spoiled.iter().any(|part| part.was_whole) {
+        archive.catalog.write_down(&Run::start("verify"), &unwritten)?;
+        let mut missed = archive.catalog.lost()?;
+        if unwritten.turned > 0 {
+            missed.extend(unwritten.spoiled);
+        }
+        let missed: Vec<Finding> = missed.into_iter().map(Finding::from).collect();
+        report.findings.retain(|finding| match finding {
+            Finding::Unwritten { .. } => false,
+            Finding::Spoiled { .. } => missed.contains(finding),
+            _ => true,
+        });
     }
     Ok(())
 }

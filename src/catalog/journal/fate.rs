@@ -78,7 +78,7 @@ fn add(fates: &mut HashMap<Digest, Fate>, wanted: &dyn Fn(Digest) -> bool, line:
                 fate.removed = fate.removed.max(Some((removal.at, recorded)));
             }
         }
-        Line::Run(_) | Line::Snapshot(_) | Line::GivenOut(_) | Line::Placeholder(_) => {}
+        Line::Run(_) | Line::Snapshot(_) | Line::GivenOut(_) | Line::Placeholder(_) | Line::Mended(_) => {}
     }
 }
 

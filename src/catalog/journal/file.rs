@@ -28,6 +28,18 @@ pub struct Spoiled {
     pub was_whole: bool,
 }
 
+impl Spoiled {
+    /// The name of the file.
+    pub(crate) fn file(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Whether both are one part of one file.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path && self.offset == other.offset
+    }
+}
+
 /// Calls `each` for every line of the file's whole members, in order. Returns its length, and where it is spoiled; what is being
 /// written counts for neither.
 ///

@@ -17,3 +17,11 @@ CREATE TABLE place (
 -- bytes an origin gave. NULL in rows of earlier versions.
 ALTER TABLE rewrites ADD COLUMN sum INTEGER;
 ALTER TABLE snapshots ADD COLUMN sum INTEGER;
+
+-- Parts of the journal that could not be read when the catalog was made of it: what they held it does not have.
+CREATE TABLE lost (
+    name   TEXT NOT NULL,              -- of the file
+    start  INTEGER NOT NULL,           -- the byte at which the part starts
+    why    TEXT NOT NULL,
+    PRIMARY KEY (name, start)
+) WITHOUT ROWID;

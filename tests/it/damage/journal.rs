@@ -78,3 +78,48 @@ fn a_catalog_that_is_whole_is_not_given_up_for_a_journal_that_is_not() {
     scene.restores("without its journal");
     assert_eq!(scene.known()[..EXPLAINED], known[..EXPLAINED]);
 }
+
+#[test]
+fn what_is_lost_is_said_whichever_command_comes_first() {
+    let scene = Scene::archived();
+    let journal = scene.journals()[0].clone();
+    let whole = fs::read(&journal).unwrap();
+    fs::write(&journal, &whole[..whole.len() / 2]).unwrap();
+    fs::remove_file(scene.catalog()).unwrap();
+    let outcome = scene.test.run("status").expect_code(0);
+    assert!(outcome.stderr.contains("spoiled"), "{outcome:?}");
+    let file = journal.file_name().unwrap().to_str().unwrap().to_owned();
+    let lost = ("spoiled".to_owned(), file);
+    for words in ["verify", "verify --repair", "verify --rebuild", "verify"] {
+        let outcome = scene.test.run(words).expect_code(3);
+        assert!(
+            outcome.stdout.contains("spoiled") && outcome.stdout.contains(&lost.1),
+            "{words}: {outcome:?}"
+        );
+    }
+    assert_eq!(scene.findings().iter().filter(|finding| **finding == lost).count(), 1);
+    // Until it is put back.
+    fs::write(&journal, whole).unwrap();
+    scene.test.run("verify --rebuild").expect_code(0);
+    assert!(scene.findings().is_empty());
+    scene.restores("put back");
+}
+
+#[test]
+fn what_was_written_down_again_is_not_missed() {
+    let scene = Scene::archived();
+    let (known, journal) = (scene.known(), scene.journals()[0].clone());
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes[40] ^= 4;
+    fs::write(&journal, bytes).unwrap();
+    let outcome = scene.test.run("verify").expect_code(3);
+    assert!(outcome.stdout.contains("spoiled"), "{outcome:?}");
+    scene.test.run("verify --repair").expect_code(0);
+    for words in ["status", "verify --rebuild"] {
+        fs::remove_file(scene.catalog()).unwrap();
+        scene.test.run(words).expect_code(0);
+        assert!(scene.findings().is_empty(), "{words}");
+    }
+    scene.restores("written down again");
+    assert_eq!(scene.known()[..EXPLAINED], known[..EXPLAINED]);
+}
