@@ -581,7 +581,7 @@ mod tests {
             assert!(!catalog.knows(Digest::of(b"old")).unwrap());
         };
         check(&catalog);
-        catalog.rebuild(None, |digest| digest == Digest::of(b"other")).unwrap();
+        catalog.rebuild(None, false, |digest| digest == Digest::of(b"other")).unwrap();
         check(&catalog);
         // It is had again.
         let again = vec![snapshot(13, b"new")];
