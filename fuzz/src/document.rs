@@ -11,7 +11,7 @@ use imgkeep::document::encoding::Encoding;
 use imgkeep::document::extract::prefilter::may_name_image;
 use imgkeep::document::extract::{self, ElementAttribute, Found, Rules, front_matter};
 use imgkeep::document::lines::Lines;
-use imgkeep::document::reference::Reference;
+use imgkeep::document::reference::{Reference, ReferenceKind};
 use imgkeep::document::span::Span;
 use imgkeep::document::{date, diff};
 use imgkeep::media::MediaType;
@@ -106,12 +106,15 @@ fn stand_where_they_say(bytes: &[u8], found: &Found) {
     for list in [&found.references, &found.links] {
         let mut end = 0;
         let mut lines = Lines::new(bytes);
-        for Reference { span, url, escapes, .. } in list {
+        for Reference { span, kind, url, escapes } in list {
             assert!(end <= span.start() && span.end() <= bytes.len(), "{span:?} after {end}");
             end = span.end();
             assert!(!span.is_empty(), "nothing stands at {span:?}");
             assert!(is_fetchable(url) && !url.contains(['\t', '\n', '\r']), "{url:?}");
-            assert_eq!(url.trim_matches(|char| char <= ' '), url);
+            // a destination of Markdown has no edges to trim: a NUL is a character of it
+            if !matches!(kind, ReferenceKind::MarkdownImage | ReferenceKind::MarkdownDefinition) {
+                assert_eq!(url.trim_matches(|char| char <= ' '), url);
+            }
             let (line, column) = lines.place(span.start());
             assert!(line >= 1 && column >= 1);
             if escapes.encoding() != Encoding::Bytes {
