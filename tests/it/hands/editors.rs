@@ -276,7 +276,8 @@ fn edit_while(test: &Test, who: &str, habit: Habit, work: impl Fn() + Sync) {
 #[test]
 fn no_save_is_lost_while_commands_rewrite() {
     let (_origin, test) = scene();
-    let habit = Habit { saves: rounds(240), burst: 8, pause: Duration::from_millis(200) };
+    let saves = rounds(160);
+    let habit = Habit { saves, burst: (saves / 500).max(8), pause: Duration::from_secs(5) };
     edit_while(&test, "commands", habit, || {
         // The documents that are saved all the time are left in the end, which the code says.
         for words in ["archive posts", "relink posts --link /images/", "restore posts", "archive posts"] {
@@ -292,7 +293,8 @@ fn no_save_is_lost_while_a_daemon_rewrites() {
     let test = test.set("daemon.watch", "posts").set("daemon.settle_secs", "0.05");
     let mut daemon = Daemon::start(&test);
     // It gathers changes for a second before it begins.
-    let habit = Habit { saves: rounds(240), burst: 40, pause: Duration::from_secs(3) };
+    let saves = rounds(160);
+    let habit = Habit { saves, burst: (saves / 200).max(40), pause: Duration::from_secs(5) };
     edit_while(&test, "daemon", habit, || {
         run(&test, "restore posts", &[0, 3]);
         thread::sleep(Duration::from_millis(500));
