@@ -189,6 +189,9 @@ fn comes_back(
         "the prefilter would have passed it over"
     );
     let has_kept = !before.kept.is_empty();
+    // of front matter that is malformed so much is read as can be, and that is another part once some is replaced
+    let is_in_scalar = |kind| matches!(kind, ReferenceKind::YamlScalar | ReferenceKind::TomlString);
+    let is_sure = is_text(bytes) && !before.remote.iter().any(|remote| is_in_scalar(remote.reference.kind));
     let planned = archive(bytes, before, style);
     let mut at = (0, 0);
     for (edit, landing) in planned.patch.edits().iter().zip(planned.patch.landings()) {
@@ -205,7 +208,7 @@ fn comes_back(
         .collect();
     assert_eq!(rewrite::undo(&planned.after, &standing).apply(&planned.after), bytes);
 
-    if is_text(bytes) {
+    if is_sure {
         let after = look(&planned.after, kind, rules);
         let spans: Vec<Span> = planned.links.iter().map(|link| link.span).collect();
         let found: Vec<_> = after.kept.iter().map(|link| (link.span, link.blob)).collect();
