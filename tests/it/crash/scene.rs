@@ -58,7 +58,8 @@ impl Scene {
             .set("fetch.retries", "0")
             .set("fetch.concurrency", "4")
             .set("fetch.connect_timeout_secs", "60")
-            .set("fetch.idle_timeout_secs", "60");
+            .set("fetch.idle_timeout_secs", "60")
+            .set("gc.grace_days", "0");
         for number in 0..size.documents {
             let (path, text) = document(number, size);
             test = test.document(&path, text);
