@@ -17,7 +17,7 @@ for target in "${targets[@]}"; do
     find "$smallest" -type f -printf '%s %f\n' | sort -n | while read -r _ name; do
         base64 --wrap=0 "$smallest/$name"
         echo
-    done | awk -v most=$most '{ sum += length($0) + 1 } sum > most { exit } { print }' >"corpus/$target.base64"
+    done | awk -v most=$most '{ sum += length($0) + 1 } sum <= most' >"corpus/$target.base64"
     printf '%s: %d of %d inputs, %d bytes\n' "$target" "$(wc -l <"corpus/$target.base64")" \
         "$(find "$smallest" -type f | wc -l)" "$(wc -c <"corpus/$target.base64")"
     rm -r "$smallest"

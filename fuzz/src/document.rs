@@ -11,7 +11,7 @@ use imgkeep::document::encoding::Encoding;
 use imgkeep::document::extract::prefilter::may_name_image;
 use imgkeep::document::extract::{self, ElementAttribute, Found, Rules, front_matter};
 use imgkeep::document::lines::Lines;
-use imgkeep::document::reference::Reference;
+use imgkeep::document::reference::{Reference, ReferenceKind};
 use imgkeep::document::span::Span;
 use imgkeep::document::{date, diff};
 use imgkeep::media::MediaType;
@@ -106,12 +106,15 @@ fn stand_where_they_say(bytes: &[u8], found: &Found) {
     for list in [&found.references, &found.links] {
         let mut end = 0;
         let mut lines = Lines::new(bytes);
-        for Reference { span, url, escapes, .. } in list {
+        for Reference { span, kind, url, escapes } in list {
             assert!(end <= span.start() && span.end() <= bytes.len(), "{span:?} after {end}");
             end = span.end();
             assert!(!span.is_empty(), "nothing stands at {span:?}");
             assert!(is_fetchable(url) && !url.contains(['\t', '\n', '\r']), "{url:?}");
-            assert_eq!(url.trim_matches(|char| char <= ' '), url);
+            // a destination of Markdown has no edges to trim: a NUL is a character of it
+            if !matches!(kind, ReferenceKind::MarkdownImage | ReferenceKind::MarkdownDefinition) {
+                assert_eq!(url.trim_matches(|char| char <= ' '), url);
+            }
             let (line, column) = lines.place(span.start());
             assert!(line >= 1 && column >= 1);
             if escapes.encoding() != Encoding::Bytes {
@@ -186,6 +189,9 @@ fn comes_back(
         "the prefilter would have passed it over"
     );
     let has_kept = !before.kept.is_empty();
+    // of front matter that is malformed so much is read as can be, and that is another part once some is replaced
+    let is_in_scalar = |kind| matches!(kind, ReferenceKind::YamlScalar | ReferenceKind::TomlString);
+    let is_sure = is_text(bytes) && !before.remote.iter().any(|remote| is_in_scalar(remote.reference.kind));
     let planned = archive(bytes, before, style);
     let mut at = (0, 0);
     for (edit, landing) in planned.patch.edits().iter().zip(planned.patch.landings()) {
@@ -202,7 +208,7 @@ fn comes_back(
         .collect();
     assert_eq!(rewrite::undo(&planned.after, &standing).apply(&planned.after), bytes);
 
-    if is_text(bytes) {
+    if is_sure {
         let after = look(&planned.after, kind, rules);
         let spans: Vec<Span> = planned.links.iter().map(|link| link.span).collect();
         let found: Vec<_> = after.kept.iter().map(|link| (link.span, link.blob)).collect();

@@ -168,7 +168,8 @@ fn offset(text: &str) -> Option<Offset> {
         4 => (first / 100, first % 100),
         _ => (first, if numbers.0.starts_with(':') { numbers.next()?.0 } else { 0 }),
     };
-    Offset::from_seconds(i32::try_from(sign * (hours * 3600 + minutes * 60)).ok()?).ok()
+    let seconds = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?;
+    Offset::from_seconds(sign * i32::try_from(seconds).ok()?).ok()
 }
 
 fn instant(date: Date, time: Time, offset: Option<Offset>) -> Timestamp {
@@ -229,6 +230,7 @@ mod tests {
             ("2016-05-04T03:02:01.123+08:00", "2016-05-03T19:02:01Z"),
             ("2016-05-04 03:02:01 +0800", "2016-05-03T19:02:01Z"),
             ("2016-05-04 03:02", "2016-05-04T03:02:00Z"),
+            ("2016-05-04 03:02 +44444444444444444", "2016-05-04T03:02:00Z"),
             ("\"2016/5/4 3:02:01\"", "2016-05-04T03:02:01Z"),
             ("2016.05.04", "2016-05-04T00:00:00Z"),
             ("2016年5月4日", "2016-05-04T00:00:00Z"),

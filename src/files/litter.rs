@@ -18,6 +18,10 @@ use crate::files::{Error, names};
 const PREFIX: &str = ".imgkeep-";
 const RANDOM: usize = 16;
 
+/// A swap changes the ctime of both files at the same instant, in nanoseconds or nearly. A document that was changed later
+/// than what lies beside it holds something newer: that is never taken away again.
+const SAME_INSTANT: i64 = 20_000_000;
+
 /// A longer document name is cut and told by its digest, so that no name exceeds 255 bytes.
 const LONGEST: usize = 200;
 
@@ -177,6 +181,7 @@ fn clear_swap(
     }
     if remember(&document, in_place) != Memory::After
         || !swap.folder.stat(swap.document)?.is_unchanged_since(&ours)
+        || stat.ctime_ns.saturating_add(SAME_INSTANT) < ours.ctime_ns
     {
         return Ok(Swept::Kept);
     }

@@ -363,8 +363,9 @@ fn stray_files_go_but_not_when_it_is_the_catalog_that_is_lost() {
     assert!(gc(&test, "")["orphaned"].as_array().unwrap().is_empty(), "it is young");
     a_year_passes(&test);
     fs::remove_file(test.path("cache/catalog.db")).unwrap();
-    let report = test.run("--format json gc").expect_code(3).json();
-    assert_eq!(report["unknown"].as_array().unwrap().len(), 1, "{report}");
+    // It is made again from the journal first.
+    let report = test.run("--format json gc").expect_code(0).json();
+    assert!(report["unknown"].as_array().unwrap().is_empty(), "{report}");
     assert_eq!(report["orphaned"].as_array().unwrap().len(), 1, "{report}");
     assert_eq!(kept(&test), [1]);
     test.run("verify --rebuild").expect_code(0);

@@ -104,20 +104,13 @@ fn show(what: &str, rows: &[Row]) {
     let is_refused = |row: &Row| matches!(row.rule, Rule::Refused(_));
     assert_eq!(archived.code, Some(if rows.iter().any(is_refused) { 3 } else { 0 }), "{report}");
     judge(&test, rows, &report);
+    assert!(archived.peak < ARCHIVING, "{} KiB while archived", archived.peak);
 
     let verified = test.run("verify --pixels --format json");
     assert!(matches!(verified.code, Some(0 | 3)), "{verified:?}");
-    let mut undrawn: Vec<String> = findings(&verified.json());
-    let mut expected: Vec<String> = rows
-        .iter()
-        .filter(|row| matches!(row.rule, Rule::Undrawn(_)))
-        .map(|row| Digest::of(&row.bytes).to_string())
-        .collect();
-    undrawn.sort();
-    expected.sort();
-    for digest in &expected {
-        let row = rows.iter().find(|row| Digest::of(&row.bytes).to_string() == *digest).unwrap();
-        assert!(undrawn.contains(digest), "{} was decoded", row.name);
+    let undrawn = findings(&verified.json());
+    for row in rows.iter().filter(|row| matches!(row.rule, Rule::Undrawn(_))) {
+        assert!(undrawn.contains(&Digest::of(&row.bytes).to_string()), "{} was decoded", row.name);
     }
 
     let server = Server::start(test, "serve");
@@ -139,7 +132,7 @@ fn show(what: &str, rows: &[Row]) {
         peaks.serve >> 10,
         start.elapsed().as_secs_f64()
     );
-    assert!(peaks.archive < ARCHIVING && peaks.verify < DECODING && peaks.serve < SERVING, "{peaks:?}");
+    assert!(peaks.verify < DECODING && peaks.serve < SERVING, "{peaks:?}");
 }
 
 fn url(number: usize, row: &Row) -> String {

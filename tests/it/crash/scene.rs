@@ -52,7 +52,14 @@ impl Scene {
             let answer = Answer::image(picture::jpeg(number as u64)).delay(size.pause);
             origin.answer(&url(number), answer);
         }
-        let mut test = Test::new().origin(&origin).set("fetch.retries", "0").set("fetch.concurrency", "4");
+        // The machine may be busy; no image is late.
+        let mut test = Test::new()
+            .origin(&origin)
+            .set("fetch.retries", "0")
+            .set("fetch.concurrency", "4")
+            .set("fetch.connect_timeout_secs", "60")
+            .set("fetch.idle_timeout_secs", "60")
+            .set("gc.grace_days", "0");
         for number in 0..size.documents {
             let (path, text) = document(number, size);
             test = test.document(&path, text);

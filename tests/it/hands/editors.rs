@@ -110,14 +110,12 @@ fn truncated(path: &Path, number: u32) {
     write(path, &text(path, number));
 }
 
-/// Written over in two steps, then cut.
+/// Opened, written over a moment later, then cut.
 fn overwritten(path: &Path, number: u32) {
     let text = text(path, number);
-    let (head, tail) = text.as_bytes().split_at(text.len() / 2);
     let mut file = OpenOptions::new().write(true).truncate(false).open(path).unwrap();
-    file.write_all(head).unwrap();
     thread::sleep(Duration::from_millis(1));
-    file.write_all(tail).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
     file.set_len(text.len() as u64).unwrap();
     age(&file);
 }
@@ -276,7 +274,8 @@ fn edit_while(test: &Test, who: &str, habit: Habit, work: impl Fn() + Sync) {
 #[test]
 fn no_save_is_lost_while_commands_rewrite() {
     let (_origin, test) = scene();
-    let habit = Habit { saves: rounds(240), burst: 8, pause: Duration::from_millis(200) };
+    let saves = rounds(320);
+    let habit = Habit { saves, burst: (saves / 500).max(8), pause: Duration::from_secs(5) };
     edit_while(&test, "commands", habit, || {
         // The documents that are saved all the time are left in the end, which the code says.
         for words in ["archive posts", "relink posts --link /images/", "restore posts", "archive posts"] {
@@ -292,7 +291,8 @@ fn no_save_is_lost_while_a_daemon_rewrites() {
     let test = test.set("daemon.watch", "posts").set("daemon.settle_secs", "0.05");
     let mut daemon = Daemon::start(&test);
     // It gathers changes for a second before it begins.
-    let habit = Habit { saves: rounds(240), burst: 40, pause: Duration::from_secs(3) };
+    let saves = rounds(160);
+    let habit = Habit { saves, burst: (saves / 200).max(40), pause: Duration::from_secs(5) };
     edit_while(&test, "daemon", habit, || {
         run(&test, "restore posts", &[0, 3]);
         thread::sleep(Duration::from_millis(500));

@@ -95,7 +95,8 @@ fn swap_while(who: &str, test: &Test, work: impl FnOnce(&AtomicBool) + Send) {
         .collect();
     let (sub, link) = (test.path("posts/sub"), test.path("posts/.link"));
     symlink(&outside, &link).unwrap();
-    let spotter = Spotter::start(&[sub.clone(), outside.clone()]);
+    let folders = [sub.clone(), outside.clone()];
+    let (spotter, reading) = (Spotter::start(&folders), Spotter::of_reading(&folders));
     let (done, swaps) = (AtomicBool::new(false), AtomicU32::new(0));
     let swap = || {
         renameat_with(CWD, &sub, CWD, &link, RenameFlags::EXCHANGE).unwrap();
@@ -107,9 +108,9 @@ fn swap_while(who: &str, test: &Test, work: impl FnOnce(&AtomicBool) + Send) {
             // Most of the time the folder is where it was found, or else the documents would never be read; it goes
             // when new ones are written in it, and now and then for all that a run does after it has found them.
             if round % 8 == 0 {
-                thread::sleep(Duration::from_millis(fastrand::u64(..200)));
+                reading.wait(Duration::from_secs(10));
                 swap();
-                thread::sleep(Duration::from_millis(700));
+                thread::sleep(Duration::from_millis(1_200));
                 swap();
                 continue;
             }

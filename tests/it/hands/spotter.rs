@@ -14,13 +14,22 @@ pub(super) struct Spotter(Arc<(Mutex<u64>, Condvar)>);
 
 impl Spotter {
     pub(super) fn start(folders: &[PathBuf]) -> Self {
+        Self::of(folders, WatchFlags::CREATE, |name| name.starts_with(b".imgkeep-new-"))
+    }
+
+    /// One that waits for a document to be read.
+    pub(super) fn of_reading(folders: &[PathBuf]) -> Self {
+        Self::of(folders, WatchFlags::OPEN, |name| name.ends_with(b".md"))
+    }
+
+    fn of(folders: &[PathBuf], what: WatchFlags, is_it: fn(&[u8]) -> bool) -> Self {
         let queue = inotify::init(CreateFlags::CLOEXEC).expect("the user may have one more");
         for folder in folders {
-            inotify::add_watch(&queue, folder, WatchFlags::CREATE).expect("the folder is there");
+            inotify::add_watch(&queue, folder, what).expect("the folder is there");
         }
         let seen: Arc<(Mutex<u64>, Condvar)> = Arc::default();
         let (telling, watched) = (Arc::clone(&seen), folders.len());
-        thread::spawn(move || listen(&queue, watched, &telling));
+        thread::spawn(move || listen(&queue, watched, is_it, &telling));
         Self(seen)
     }
 
@@ -34,14 +43,14 @@ impl Spotter {
     }
 }
 
-fn listen(queue: &OwnedFd, mut watched: usize, seen: &(Mutex<u64>, Condvar)) {
+fn listen(queue: &OwnedFd, mut watched: usize, is_it: fn(&[u8]) -> bool, seen: &(Mutex<u64>, Condvar)) {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut reader = Reader::new(queue, &mut buffer);
     while watched > 0 {
         let event = reader.next().expect("the queue is open");
         if event.events().contains(inotify::ReadFlags::IGNORED) {
             watched -= 1;
-        } else if event.file_name().is_some_and(|name| name.to_bytes().starts_with(b".imgkeep-new-")) {
+        } else if event.file_name().is_some_and(|name| is_it(name.to_bytes())) {
             *seen.0.lock().unwrap() += 1;
             seen.1.notify_all();
         }

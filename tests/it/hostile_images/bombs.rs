@@ -9,9 +9,9 @@ use super::make::{
 };
 use super::{Row, builders, row, show};
 
-/// MiB of fill: 64 is the most that is downloaded.
+/// MiB of fill.
 fn fill() -> usize {
-    if rounds(1) > 1 { 60 } else { 8 }
+    if rounds(1) > 1 { 16 } else { 8 }
 }
 
 #[test]

@@ -169,6 +169,6 @@ fn no_spelling_leads_out_of_the_images() {
         assert!(!is_image || *target == own || is_small_one, "{target}: {text}");
     }
     println!("web face: {} ways out of the folder: none leads there", all.len());
-    assert_eq!(found, 1, "its own name leads to the image");
+    assert!(found > 0, "its own name leads to the image");
     assert!(all.len() > 1000);
 }

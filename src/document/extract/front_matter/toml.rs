@@ -13,8 +13,14 @@ use crate::document::span::Span;
 use super::keys::Walk;
 use super::scalar::code;
 
+/// The parser takes seventy bytes for each byte at worst, and nobody writes so much before a post.
+const LONGEST: usize = 512 * 1024;
+
 /// `shadow` is what is seen of `text`.
 pub(super) fn find(text: Text<'_>, shadow: &str, walk: &mut Walk<'_>) {
+    if shadow.len() > LONGEST {
+        return;
+    }
     let (table, _errors) = DeTable::parse_recoverable(shadow);
     read_table(text, table.get_ref(), walk);
 }

@@ -9,8 +9,6 @@ use super::{Size, document, is_of_last, own, state, url};
 use crate::support::origin::{Answer, Origin};
 use crate::support::{Test, picture};
 
-/// More than any time of grace.
-const AGES: Duration = Duration::from_secs(400 * 24 * 3600);
 /// How old a document is that nobody is at work on.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -28,7 +26,7 @@ pub(crate) enum Deed {
     Recall,
     /// Half of the images are damaged or gone.
     Repair,
-    /// Most documents of the last fifth were deleted long ago.
+    /// Most documents of the last fifth were deleted, and there is no time of grace.
     Collect,
 }
 
@@ -93,10 +91,6 @@ impl Deed {
                 for number in gone(size) {
                     fs::remove_file(test.path(&document(number, size).0)).unwrap();
                 }
-                for _ in 0..2 {
-                    test.run("gc --forget-gone").expect_code(0);
-                    ages_pass(test);
-                }
             }
         }
         let posts = test.path("posts");
@@ -123,18 +117,6 @@ fn banner_url(number: usize) -> String {
 fn gone(size: Size) -> Vec<usize> {
     assert!(own(size) < size.images);
     (0..size.documents).filter(|number| is_of_last(*number)).skip(1).collect()
-}
-
-/// Everything that gc noted and every blob is older by ages.
-fn ages_pass(test: &Test) {
-    let catalog = rusqlite::Connection::open(test.path("cache/catalog.db")).unwrap();
-    let ages = AGES.as_millis();
-    for table in ["gone", "unreferenced"] {
-        let sql = format!("UPDATE {table} SET since = since - {ages}, confirmed = confirmed - {ages}");
-        catalog.execute(&sql, []).unwrap();
-    }
-    catalog.execute(&format!("UPDATE snapshots SET taken = taken - {ages}"), []).unwrap();
-    test.blobs().values().for_each(|path| date(path, AGES));
 }
 
 fn date(path: &Path, age: Duration) {
