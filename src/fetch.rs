@@ -27,11 +27,10 @@ use std::sync::Arc;
 
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Response, StatusCode};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
-use answer::Limits;
+use answer::{Large, Limits};
 use client::Clients;
 use error::shortened;
 use guard::{Guard, Refusal};
@@ -48,9 +47,6 @@ pub use port::Ports;
 pub use reason::{ParseError, Reason};
 pub use turns::Turn;
 
-/// Bodies at a time whose coding takes much memory to undo.
-const LARGE: usize = 2;
-
 /// Fetches, and keeps connections open in between. Made once and shared by reference.
 pub struct Fetcher {
     options: Options,
@@ -60,7 +56,7 @@ pub struct Fetcher {
     clients: Clients,
     throttle: Throttle,
     turns: Turns,
-    large: Arc<Semaphore>,
+    large: Large,
 }
 
 /// What a request says besides what every request says.
@@ -107,7 +103,7 @@ impl Fetcher {
         let resolver = Resolver { guard: guard.clone(), table, lookup };
         let clients = Clients::new(&options, resolver.clone(), routes.targets())?;
         let throttle = Throttle::new(options.bandwidth);
-        let (turns, large) = (Turns::default(), Arc::new(Semaphore::new(LARGE)));
+        let (turns, large) = (Turns::default(), Large::default());
         Ok(Self { options, guard, routes, resolver, clients, throttle, turns, large })
     }
 
@@ -145,7 +141,7 @@ impl Fetcher {
                     StatusCode::OK => {
                         let limits = Limits::new(&self.options, deadline);
                         let throttle = self.throttle.clone();
-                        Answer::new(response, url, hops, limits, throttle, &self.large).await
+                        Answer::new(response, url, hops, limits, throttle, self.large.clone())
                     }
                     status => Err(Error::Status { status, retry_after: retry::after(response.headers()) }),
                 };
@@ -170,7 +166,7 @@ impl Fetcher {
         self.guard.check_url(url).map_err(blocked)?;
         let target = self.routes.find(url);
         if target.is_none() {
-            self.check_port(url).await.map_err(blocked)?;
+            self.check_port(url, hop, deadline).await?;
         }
         let (client, sent, host) = match target {
             None => (self.clients.guarded(), url.clone(), None),
@@ -214,17 +210,26 @@ impl Fetcher {
     }
 
     /// Where we listen ourselves at the port that is asked at, it matters which address a name has: that is looked up
-    /// first. Should it have another one by the time of the request, its answer is refused.
-    async fn check_port(&self, url: &Url) -> Result<(), Refusal> {
+    /// first, for as long as a connection may take to be made. Should it have another one by the time of the request, its
+    /// answer is refused.
+    async fn check_port(&self, url: &Url, hop: usize, deadline: Instant) -> Result<(), Error> {
         let (Some(Host::Domain(name)), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Ok(());
         };
         if !self.guard.own.iter().any(|own| own.port() == port) {
             return Ok(());
         }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let patience = left.min(self.options.connect_timeout);
+        let late = |_| Error::Timeout { host: name.to_owned(), limit: self.options.connect_timeout };
+        let found = timeout(patience, self.resolver.addresses(name.to_owned())).await.map_err(late)?;
+        let judge = |address| self.guard.check_address(address, Some(port));
         // What cannot be looked up cannot be asked either.
-        let found = self.resolver.addresses(name.to_owned()).await.unwrap_or_default();
-        found.into_iter().try_for_each(|address| self.guard.check_address(address, Some(port)))
+        found.unwrap_or_default().into_iter().try_for_each(judge).map_err(|refusal| Error::Blocked {
+            url: shortened(url.as_str()),
+            hop,
+            refusal,
+        })
     }
 
     /// Where `connect_to` decides where a name is, the operator's own answers for it are judged nonetheless.

@@ -24,7 +24,7 @@ mod webp;
 use std::io::{BufRead, Seek};
 
 pub use flaw::{Flaw, Guess};
-pub use pixels::{DecodeError, decode};
+pub use pixels::{DecodeError, decode, has_decoder};
 
 use input::Input;
 

@@ -10,6 +10,7 @@
 //! what is not kept is a 404, so no stranger can use this server as a proxy.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use axum::Router;
@@ -69,6 +70,8 @@ pub struct Site {
     limits: Limits,
     memory: Arc<Memory>,
     metrics: Arc<Metrics>,
+    /// Bytes that were read of files and that no client has taken yet.
+    unsent: Arc<AtomicUsize>,
     pages: Option<Pages>,
 }
 
@@ -88,7 +91,8 @@ impl Site {
         let limits = Limits::of_process();
         let memory = Arc::new(Memory::new(MEMORY, limits.files));
         let cors = Cors::new(cors);
-        Self { store, catalog, families, cors, limits, memory, metrics: Arc::default(), pages: None }
+        let (metrics, unsent) = (Arc::default(), Arc::default());
+        Self { store, catalog, families, cors, limits, memory, metrics, unsent, pages: None }
     }
 
     /// Holds so many bytes of small blobs at hand; 0 for none.

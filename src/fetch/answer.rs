@@ -7,13 +7,33 @@ use axum::body::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::coding::{Decoder, Fault};
 use super::error::Error;
 use super::options::Options;
 use super::throttle::Throttle;
+
+/// Bodies at a time, of either kind, whose coding takes much memory to undo.
+const AT_A_TIME: usize = 2;
+/// So much of such a body, as sent, is held until the rest of it has come.
+const GATHERED: usize = 1 << 20;
+
+/// Leave to decode what takes much memory. Whoever has all of a body needs it for a moment only, and does not wait for
+/// those who depend on a server meanwhile.
+#[derive(Clone, Debug)]
+pub(super) struct Large {
+    whole: Arc<Semaphore>,
+    streamed: Arc<Semaphore>,
+}
+
+impl Default for Large {
+    fn default() -> Self {
+        let semaphore = || Arc::new(Semaphore::new(AT_A_TIME));
+        Self { whole: semaphore(), streamed: semaphore() }
+    }
+}
 
 /// A 200 whose body is still to be read. The bytes are only whole once [`Self::chunk`] gave `None`.
 pub struct Answer {
@@ -31,8 +51,11 @@ pub struct Answer {
     decoder: Option<Decoder>,
     /// Received, and not decoded yet.
     coded: Bytes,
-    /// Leave to use that decoder.
-    _turn: Option<OwnedSemaphorePermit>,
+    large: Large,
+    /// Leave to use that decoder, where it needs one.
+    turn: Option<OwnedSemaphorePermit>,
+    /// All was received.
+    has_ended: bool,
     limits: Limits,
     throttle: Throttle,
     /// Bytes as sent, and as given with the coding undone.
@@ -87,29 +110,18 @@ impl Limits {
 
 impl Answer {
     /// `large` gives leave to decode what takes much memory.
-    pub(super) async fn new(
+    pub(super) fn new(
         response: Response,
         final_url: Url,
         hops: Vec<Url>,
         limits: Limits,
         throttle: Throttle,
-        large: &Arc<Semaphore>,
+        large: Large,
     ) -> Result<Self, Error> {
         if response.content_length().is_some_and(|length| length > limits.max_bytes) {
             return Err(Error::TooLarge { limit: limits.max_bytes });
         }
         let decoder = decoder(response.headers())?;
-        let turn = match &decoder {
-            Some(decoder) if decoder.is_large() => {
-                let late = |_| Error::Timeout {
-                    host: final_url.host_str().unwrap_or_default().to_owned(),
-                    limit: limits.total,
-                };
-                // It is never closed.
-                timeout_at(limits.deadline, Arc::clone(large).acquire_owned()).await.map_err(late)?.ok()
-            }
-            _ => None,
-        };
         let content_length = if decoder.is_none() { response.content_length() } else { None };
         Ok(Self {
             status: response.status(),
@@ -120,7 +132,9 @@ impl Answer {
             response,
             decoder,
             coded: Bytes::new(),
-            _turn: turn,
+            large,
+            turn: None,
+            has_ended: false,
             limits,
             throttle,
             sent: 0,
@@ -145,12 +159,8 @@ impl Answer {
                 continue;
             }
             let Some(bytes) = self.receive().await? else { break };
-            self.sent += bytes.len() as u64;
-            if self.sent > self.limits.max_bytes {
-                return Err(Error::TooLarge { limit: self.limits.max_bytes });
-            }
             if self.decoder.is_some() {
-                self.coded = bytes;
+                self.coded = self.gather(bytes).await?;
             } else if !bytes.is_empty() {
                 self.given += bytes.len() as u64;
                 return Ok(Some(bytes));
@@ -159,6 +169,7 @@ impl Answer {
         let Some(mut decoder) = self.decoder.take() else { return Ok(None) };
         let room = self.limits.max_bytes - self.given;
         let rest = decoder.finish(room).map_err(|fault| self.fault(fault))?;
+        self.turn = None;
         Ok(if rest.is_empty() { None } else { Some(rest.into()) })
     }
 
@@ -181,11 +192,38 @@ impl Answer {
         Ok(Some(decoded.plain.into()))
     }
 
+    /// Where decoding takes much memory, waits for leave to decode what begins with `coded`, and until all of it is there
+    /// if it is not too much: while one waits for a server nobody else has to wait.
+    async fn gather(&mut self, coded: Bytes) -> Result<Bytes, Error> {
+        let is_large = |first: &u8| self.decoder.as_ref().is_some_and(|decoder| decoder.is_large(*first));
+        if self.turn.is_some() || !coded.first().is_some_and(is_large) {
+            return Ok(coded);
+        }
+        let mut gathered = coded.to_vec();
+        while gathered.len() < GATHERED
+            && let Some(more) = self.receive().await?
+        {
+            gathered.extend_from_slice(&more);
+        }
+        let turns = if self.has_ended { &self.large.whole } else { &self.large.streamed };
+        let (start, limit) = (Instant::now(), self.limits.total);
+        let turn = timeout(limit, Arc::clone(turns).acquire_owned()).await;
+        // Neither is ever closed.
+        self.turn = turn.map_err(|_| self.late(limit))?.ok();
+        // That others took their time is not the server's fault.
+        self.limits.deadline += start.elapsed();
+        Ok(gathered.into())
+    }
+
     /// Waits for bytes as they were sent, no longer than the limits of time allow.
     async fn receive(&mut self) -> Result<Option<Bytes>, Error> {
-        loop {
+        while !self.has_ended {
             let start = Instant::now();
             let left = self.limits.deadline.saturating_duration_since(start);
+            // What is there already is had without waiting, which could go on for ever.
+            if left.is_zero() {
+                return Err(self.late(self.limits.total));
+            }
             let patience = left
                 .min(self.limits.idle.saturating_sub(self.silent))
                 .min(self.limits.rate_window.saturating_sub(self.waited));
@@ -198,32 +236,44 @@ impl Answer {
                     // Our own patience is not the server's fault.
                     self.limits.deadline += self.throttle.pay(bytes.len()).await;
                     self.in_window += bytes.len() as u64;
+                    self.sent += bytes.len() as u64;
+                    if self.sent > self.limits.max_bytes {
+                        return Err(Error::TooLarge { limit: self.limits.max_bytes });
+                    }
                     return Ok(Some(bytes));
                 }
-                Ok(Ok(None)) => return Ok(None),
+                Ok(Ok(None)) => self.has_ended = true,
                 Ok(Err(error)) => return Err(Error::Truncated { source: error.without_url().into() }),
                 Err(_) => self.judge_the_time()?,
             }
         }
+        Ok(None)
     }
 
     /// Called when no byte came within some limit.
     fn judge_the_time(&mut self) -> Result<(), Error> {
         let Limits { idle, min_rate, rate_window, total, deadline, .. } = self.limits;
-        let host = || self.final_url.host_str().unwrap_or_default().to_owned();
         if Instant::now() >= deadline {
-            return Err(Error::Timeout { host: host(), limit: total });
+            return Err(self.late(total));
         }
         if self.silent >= idle {
-            return Err(Error::Timeout { host: host(), limit: idle });
+            return Err(self.late(idle));
         }
         if self.waited >= rate_window {
             if (self.in_window as f64) < min_rate as f64 * self.waited.as_secs_f64() {
-                return Err(Error::TooSlow { host: host(), rate: min_rate });
+                return Err(Error::TooSlow { host: self.host(), rate: min_rate });
             }
             (self.waited, self.in_window) = (Duration::ZERO, 0);
         }
         Ok(())
+    }
+
+    fn late(&self, limit: Duration) -> Error {
+        Error::Timeout { host: self.host(), limit }
+    }
+
+    fn host(&self) -> String {
+        self.final_url.host_str().unwrap_or_default().to_owned()
     }
 
     fn fault(&self, fault: Fault) -> Error {

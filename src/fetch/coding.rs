@@ -26,9 +26,14 @@ pub(super) enum Decoder {
     Brotli(Box<Brotli>),
 }
 
+/// Windows of so many bytes, as a power of two, take little memory.
+const SMALL_WINDOW: u8 = 20;
+
 /// Brotli, whose window takes up to 16 MiB.
 pub(super) struct Brotli {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    /// Where it decodes to, once there is something to decode.
+    buffer: Vec<u8>,
     /// It has more to give, whether coded bytes come or not.
     has_more: bool,
     /// The last block has ended.
@@ -63,9 +68,10 @@ impl Decoder {
         }
     }
 
-    /// Whether it takes so much memory that only few should be at work at a time.
-    pub(super) fn is_large(&self) -> bool {
-        matches!(self, Self::Brotli(_))
+    /// Whether it will take so much memory that only few should be at work at a time, by the `first` byte it is to be
+    /// given.
+    pub(super) fn is_large(&self, first: u8) -> bool {
+        matches!(self, Self::Brotli(brotli) if brotli.buffer.is_empty()) && window(first) > SMALL_WINDOW
     }
 
     /// Whether [`Self::decode`] has something to give without being given anything.
@@ -127,7 +133,8 @@ impl Brotli {
     fn new() -> Self {
         let alloc = StandardAlloc::default;
         // Strict: no windows larger than those of the RFC.
-        Self { state: BrotliState::new_strict(alloc(), alloc(), alloc()), has_more: false, is_over: false }
+        let state = BrotliState::new_strict(alloc(), alloc(), alloc());
+        Self { state, buffer: Vec::new(), has_more: false, is_over: false }
     }
 
     fn decode(&mut self, coded: &[u8]) -> Result<Decoded, Fault> {
@@ -136,7 +143,7 @@ impl Brotli {
             let nothing = Decoded { taken: 0, plain: Vec::new() };
             return if coded.is_empty() { Ok(nothing) } else { broken("bytes after the end") };
         }
-        let mut plain = vec![0; STEP];
+        self.buffer.resize(STEP, 0);
         let (mut left, mut taken, mut room, mut given, mut in_all) = (coded.len(), 0, STEP, 0, 0);
         let result = BrotliDecompressStream(
             &mut left,
@@ -144,7 +151,7 @@ impl Brotli {
             coded,
             &mut room,
             &mut given,
-            &mut plain,
+            &mut self.buffer,
             &mut in_all,
             &mut self.state,
         );
@@ -155,8 +162,17 @@ impl Brotli {
             BrotliResult::NeedsMoreInput => {}
             BrotliResult::ResultFailure => return broken("no brotli"),
         }
-        plain.truncate(given);
-        Ok(Decoded { taken, plain })
+        Ok(Decoded { taken, plain: self.buffer[..given].to_vec() })
+    }
+}
+
+/// The window of a stream that starts with `first`, as a power of two (RFC 7932 section 9.1).
+fn window(first: u8) -> u8 {
+    match (first & 1, first >> 1 & 7, first >> 4 & 7) {
+        (0, ..) => 16,
+        (_, 0, 0) => 17,
+        (_, 0, more) => 8 + more,
+        (_, more, _) => 17 + more,
     }
 }
 
@@ -277,6 +293,17 @@ mod tests {
         // a window of 1 GiB, which the RFC does not have
         let large = [0x11, 30];
         assert!(matches!(Decoder::new("br").unwrap().decode(&large, ROOM), Err(Fault::Broken(_))));
+    }
+
+    #[test]
+    fn a_large_window_shows_in_the_first_byte() {
+        for (first, size) in
+            [(0, 16), (0x21, 10), (0x71, 15), (0x01, 17), (0x03, 18), (0x07, 20), (0x09, 21), (0x0F, 24)]
+        {
+            assert_eq!(window(first), size, "{first:#x}");
+            assert_eq!(Decoder::new("br").unwrap().is_large(first), size > 20, "{first:#x}");
+            assert!(!Decoder::new("gzip").unwrap().is_large(first));
+        }
     }
 
     #[test]

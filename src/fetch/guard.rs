@@ -5,7 +5,8 @@
 //! nobody itself.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -136,9 +137,17 @@ impl Guard {
     }
 }
 
-/// Whether `address` is one of this machine: only there can one listen.
+/// Whether `address` is one of this machine, or may be: only there can one listen. Where one can do so at an address that
+/// nobody has, this tells nothing, and only loopback is known to be here.
 fn is_here(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+    let nobody: IpAddr = match address {
+        // Both are for documentation only (RFC 5737, RFC 3849).
+        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 1).into(),
+    };
+    let is_elsewhere = |error: io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
+    address.is_loopback()
+        || !UdpSocket::bind((address, 0)).is_err_and(is_elsewhere) && UdpSocket::bind((nobody, 0)).is_err()
 }
 
 /// A host name without the dot that ends a fully qualified one.
@@ -200,6 +209,8 @@ mod tests {
         check("0.0.0.0:80", "http://127.0.0.1/", true);
         check("[::]:80", "http://[::1]/", true);
         check("[::]:80", "http://127.0.0.1/", true);
+        check("0.0.0.0:80", "http://127.9.9.9/", true);
+        check("[::1]:80", "http://127.0.0.1/", false);
         check("[::]:80", "http://93.184.216.34/", false);
     }
 

@@ -407,3 +407,58 @@ async fn without_a_good_answer_of_the_resolver_nobody_is_asked() {
         assert_eq!(server.connections.load(Ordering::SeqCst), 0, "{what}");
     }
 }
+
+/// Brotli with a window of 16 MiB that stores (RFC 7932 section 9).
+fn wide(plain: &[u8]) -> Vec<u8> {
+    let head = 0x0F | ((plain.len() as u32 - 1) << 3 | 1 << 19) << 4;
+    [&head.to_le_bytes()[..3], plain, &[3]].concat()
+}
+
+#[tokio::test]
+async fn slow_bodies_that_take_much_memory_keep_nobody_waiting() {
+    let server = serve(|path, stream| {
+        let body = wide(b"whole");
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: {}\r\n\r\n", body.len());
+        say(stream, head);
+        if path == "/slow" {
+            say(stream, &body[..4]);
+            thread::sleep(Duration::from_secs(60));
+            return false;
+        }
+        say(stream, body)
+    });
+    let timeout = Duration::from_secs(60);
+    let limits = Options { timeout, idle_timeout: timeout, rate_window: timeout, ..options(&server) };
+    let fetcher = Arc::new(Fetcher::new(limits).unwrap());
+    let slow: Vec<_> = (0..6)
+        .map(|_| {
+            let fetcher = Arc::clone(&fetcher);
+            tokio::spawn(async move { body(&fetcher, "http://cdn.test/slow").await })
+        })
+        .collect();
+    let asked = || server.heads.lock().unwrap().len();
+    while asked() < slow.len() {
+        tokio::time::sleep(TICK).await;
+    }
+    tokio::time::sleep(TICK).await;
+    assert_eq!(body(&fetcher, "http://cdn.test/quick").await.unwrap(), b"whole");
+    for slow in slow {
+        assert!(!slow.is_finished(), "it still waits for its server");
+        slow.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_takes_no_longer_than_a_connection() {
+    let server = serve(|_, _| false);
+    let own = vec!["127.0.0.1:80".parse().unwrap()];
+    let mut fetcher = Fetcher::new(Options { own, connect_to: HashMap::new(), ..options(&server) }).unwrap();
+    fetcher.resolver.lookup = Arc::new(|_| Box::pin(std::future::pending()));
+    let error = body(&fetcher, "http://cdn.test/").await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Timeout { limit, .. } if *limit == Duration::from_secs(1)),
+        "{}",
+        error.reason()
+    );
+}

@@ -70,6 +70,12 @@ fn decode_or_panic(bytes: &[u8], format: MediaType, limits: &Limits) -> Result<D
     Ok(picture)
 }
 
+/// Whether [`decode`] can do anything with a format.
+#[must_use]
+pub fn has_decoder(media_type: MediaType) -> bool {
+    decoder_for(media_type).is_some()
+}
+
 fn decoder_for(media_type: MediaType) -> Option<ImageFormat> {
     match media_type {
         MediaType::Jpeg => Some(ImageFormat::Jpeg),

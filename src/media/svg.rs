@@ -23,7 +23,7 @@ const MAX_DEPTH: u64 = 1_000;
 /// Attributes of one element. Editors write less than a hundred.
 const MAX_ATTRIBUTES: u64 = 10_000;
 
-/// Bytes that entities of the document's own may stand for, each taken to be as long as all of them together.
+/// Bytes that entities of the document's own may stand for, each taken to be as long as the longest of them.
 const MAX_EXPANDED: u64 = 64 << 20;
 
 /// `head` is the start of the input, by which what is no SVG is named.
@@ -99,7 +99,7 @@ impl From<Error> for Fault {
 struct Document {
     /// Elements that are open.
     depth: u64,
-    /// A document type was declared in so many bytes, so there may be entities of its own.
+    /// A document type was declared, so there may be entities of its own, of at most so many bytes.
     declared: Option<u64>,
     /// How much those that were met stand for at most.
     expanded: u64,
@@ -134,7 +134,7 @@ impl Document {
             }
             Event::GeneralRef(entity) => self.entity(&entity)?,
             Event::DocType(declaration) => {
-                self.declared = Some(declaration.len() as u64);
+                self.declared = Some(longest_literal(&declaration) as u64);
                 self.nested_entities |= has_nested_entities(&declaration);
             }
             Event::Text(_) | Event::CData(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
@@ -210,14 +210,45 @@ impl Document {
     }
 }
 
-/// Whether a document type refers to an entity that is no single character.
+/// Bytes of the longest literal in a document type: no entity is longer. One that does not end goes on to the last byte.
+fn longest_literal(declaration: &str) -> usize {
+    let (mut rest, mut longest) = (declaration, 0);
+    while let Some(start) = rest.find(['"', '\'', '<']) {
+        let (delimiter, literal) = rest[start..].split_at(1);
+        let end = match delimiter {
+            // A quotation mark is none there.
+            "<" if literal.starts_with("!--") => literal[3..].find("-->").map(|end| end + 3),
+            "<" if literal.starts_with('?') => literal.find("?>"),
+            "<" => Some(0),
+            _ => {
+                let end = literal.find(delimiter);
+                longest = longest.max(end.unwrap_or(literal.len()));
+                end.map(|end| end + 1)
+            }
+        };
+        rest = end.map_or("", |end| &literal[end..]);
+    }
+    longest
+}
+
+/// Whether a document type refers to an entity that is no single character, or is going to when its literals are read.
 fn has_nested_entities(declaration: &str) -> bool {
-    let names = declaration.split('&').skip(1).filter_map(|rest| Some(rest.split_once(';')?.0));
-    let nested = |name: &str| {
+    let has_parameters =
+        declaration.split("<!ENTITY").skip(1).any(|rest| rest.trim_ascii_start().starts_with('%'));
+    let nested = |rest: &str| {
+        let Some((name, after)) = rest.split_once(';') else { return false };
+        if let Some(number) = name.strip_prefix('#') {
+            let code = match number.strip_prefix('x') {
+                Some(hex) => u32::from_str_radix(hex, 16),
+                None => number.parse(),
+            };
+            // An ampersand begins a reference where the literal is used, unless it is that to a character.
+            return code == Ok(38) && (has_parameters || !after.starts_with('#'));
+        }
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-:".contains(c));
         is_name && !matches!(name, "amp" | "lt" | "gt" | "quot" | "apos")
     };
-    names.into_iter().any(nested)
+    declaration.split('&').skip(1).any(nested)
 }
 
 #[cfg(test)]
@@ -243,8 +274,8 @@ mod tests {
         check("<!DOCTYPE svg [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><svg>&e;</svg>", Ok(()));
         check("<!DOCTYPE svg [<!ENTITY e '&#60;'><!ENTITY f '&e;'>]><svg>&f;</svg>", Err("bomb"));
         let declared = format!("<!DOCTYPE svg [<!ENTITY e '{}'>]>", "x".repeat(1 << 20));
-        check(&format!("{declared}<svg>{}</svg>", "&e;".repeat(63)), Ok(()));
-        check(&format!("{declared}<svg>{}</svg>", "&e;".repeat(64)), Err("bomb"));
+        check(&format!("{declared}<svg>{}</svg>", "&e;".repeat(64)), Ok(()));
+        check(&format!("{declared}<svg>{}</svg>", "&e;".repeat(65)), Err("bomb"));
         let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
         check(&format!("<svg{attributes}/>"), Ok(()));
         check(&format!("<svg{attributes} a=''/>"), Err("bomb"));
@@ -264,6 +295,46 @@ mod tests {
         check("<svg>&am", Err("truncated"));
         check("<svg", Err("not_an_image"));
         check("<html><svg/></html>", Err("not_an_image"));
+    }
+
+    #[test]
+    fn many_uses_of_many_short_entities_are_no_bomb() {
+        // as Illustrator writes them
+        let styles: String =
+            (0..400).map(|n| format!("<!ENTITY st{n} \"fill:#{n:06};{}\">\n", " ".repeat(40))).collect();
+        let uses: String = (0..2_800).map(|n| format!("<path style='&st{};'/>", n % 400)).collect();
+        assert_eq!(verdict(format!("<!DOCTYPE svg [{styles}]><svg>{uses}</svg>").as_bytes()), Ok(()));
+    }
+
+    #[test]
+    fn no_quotation_mark_hides_a_literal() {
+        let long = "x".repeat(1000);
+        for (declaration, length) in [
+            (format!("svg [<!ENTITY e '{long}'>]"), 1000),
+            (format!("svg [<!ENTITY a 'b'><!ENTITY e \"'{long}\"><!ENTITY c 'd'>]"), 1001),
+            (format!("svg [<!-- ' --><!ENTITY e '{long}'>]"), 1000),
+            (format!("svg [<!-- \" ><?a ' ?>--><?a \" ?><!ENTITY e '{long}'>]"), 1000),
+            (format!("svg [<!ENTITY e '<!-- {long}'><!-- -->]"), 1005),
+            (format!("svg [<!ENTITY e '{long}"), 1000),
+            ("svg [<!-- ' ]".to_owned(), 0),
+        ] {
+            assert_eq!(super::longest_literal(&declaration), length, "{declaration}");
+        }
+    }
+
+    #[test]
+    fn entities_of_entities_are_found_however_they_are_written() {
+        for (declaration, is_nested) in [
+            ("<!ENTITY e '&f;'>", true),
+            ("<!ENTITY e '&#38;f;'>", true),
+            ("<!ENTITY e '&#x26;f;'>", true),
+            ("<!ENTITY e '&#0038;f;'>", true),
+            ("<!ENTITY % d \"<!ENTITY e '&#38;#38;f;'>\">%d;", true),
+            ("<!ENTITY lt '&#38;#60;'><!ENTITY amp '&#38;#38;'>", false),
+            ("<!ENTITY e '&#233;&lt;'>", false),
+        ] {
+            assert_eq!(super::has_nested_entities(declaration), is_nested, "{declaration}");
+        }
     }
 
     #[test]

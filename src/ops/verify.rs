@@ -15,7 +15,6 @@ use crate::catalog::Run;
 use crate::catalog::journal::file::Spoiled;
 use crate::catalog::rebuild::Unwritten;
 use crate::crawl::Entry;
-use crate::files;
 use crate::media::{DecodeError, Limits};
 use crate::ops::{Archive, Reader, parallel};
 use crate::resolve::Link;
@@ -300,9 +299,7 @@ pub(super) fn check(archive: &Archive, blob: BlobName, pixels: Option<&Pixels<'_
 }
 
 fn draw(archive: &Archive, blob: BlobName, pixels: &Pixels<'_>) -> Option<Finding> {
-    let path = archive.store.path(blob);
-    let (bytes, _) = files::read(&path, u64::MAX).ok()?;
-    match pixels.draw(&bytes, blob) {
+    match pixels.draw(&archive.store.path(blob), blob)? {
         Ok(()) | Err(DecodeError::NoDecoder { .. }) => None,
         Err(error) => Some(Finding::Undrawable { blob, why: format!("{:#}", anyhow::Error::from(error)) }),
     }

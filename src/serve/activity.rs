@@ -19,6 +19,8 @@ use crate::serve::metrics::{Kind, Metrics};
 pub(super) const QUIET: Duration = Duration::from_secs(10);
 /// How long nothing at all of an answer may be taken, or sent by those who make one.
 const STALLED: Duration = Duration::from_secs(30);
+/// How long nothing of an answer may be taken where somebody else needs the room.
+pub(super) const STUCK: Duration = Duration::from_secs(5);
 
 /// What one connection is about.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Activity {
     /// When something was last asked, or some of an answer sent: milliseconds after `start`.
     last: AtomicU64,
     requests: AtomicUsize,
+    /// Of these, how many have answers that only the client has to take.
+    leaving: AtomicUsize,
     /// Whether there is something to send that the client does not take.
     blocked: AtomicBool,
     /// Somebody else needs the room.
@@ -47,7 +51,13 @@ impl Activity {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         metrics.connected();
         let (last, requests, blocked) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        Self { start: Instant::now(), last, requests, blocked, told: Notify::new(), metrics }
+        let (leaving, told) = (AtomicUsize::new(0), Notify::new());
+        Self { start: Instant::now(), last, requests, leaving, blocked, told, metrics }
+    }
+
+    /// There is room for it: from now on it may take its time.
+    pub(super) fn arrived(&self) {
+        self.note(Instant::now());
     }
 
     /// A whole request has come; it is under way until its answer is dropped.
@@ -55,7 +65,7 @@ impl Activity {
         let now = Instant::now();
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.note(now);
-        Request { activity: Arc::clone(self), start: now }
+        Request { activity: Arc::clone(self), start: now, is_leaving: AtomicBool::new(false) }
     }
 
     /// The client has taken so many bytes, and whether some were of an answer: all else is no reason to wait for it.
@@ -84,7 +94,7 @@ impl Activity {
             tokio::select! {
                 () = sleep(left.min(QUIET)) => {}
                 // A request may have come in the last moment.
-                () = self.told.notified() => if !self.is_busy() { return Ceased::Told },
+                () = self.told.notified() => if !self.is_busy() || self.is_stuck() { return Ceased::Told },
             }
         }
     }
@@ -94,7 +104,18 @@ impl Activity {
         (!self.is_busy()).then(|| self.since())
     }
 
-    /// Has the connection make room for another one, unless it is busy by then.
+    /// Since when the client has taken nothing, if that is all that keeps the connection busy.
+    pub(super) fn stuck_since(&self) -> Option<Instant> {
+        let is_left_to_it = self.blocked.load(Ordering::Relaxed)
+            || self.requests.load(Ordering::Relaxed) == self.leaving.load(Ordering::Relaxed);
+        (self.is_busy() && is_left_to_it).then(|| self.since())
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.stuck_since().is_some_and(|since| since.elapsed() > STUCK)
+    }
+
+    /// Has the connection make room for another one, unless it is busy by then, and not stuck.
     pub(super) fn tell(&self) {
         self.told.notify_one();
     }
@@ -125,6 +146,7 @@ impl Drop for Activity {
 pub(super) struct Request {
     activity: Arc<Activity>,
     start: Instant,
+    is_leaving: AtomicBool,
 }
 
 impl Request {
@@ -136,6 +158,10 @@ impl Request {
     /// What it is answered with.
     pub(super) fn answered(&self, kind: Kind, status: StatusCode) {
         self.activity.metrics.answered(kind, status);
+        // A page may still be in the making.
+        if kind != Kind::Page && !self.is_leaving.swap(true, Ordering::Relaxed) {
+            self.activity.leaving.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -144,6 +170,9 @@ impl Drop for Request {
         let now = Instant::now();
         self.activity.note(now);
         self.activity.requests.fetch_sub(1, Ordering::Relaxed);
+        if *self.is_leaving.get_mut() {
+            self.activity.leaving.fetch_sub(1, Ordering::Relaxed);
+        }
         self.activity.metrics.took(now.duration_since(self.start));
     }
 }

@@ -19,11 +19,13 @@ use crate::serve::outbox::{LONGEST, Outbox, Piece};
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// What all answers of one connection may have been read and not sent, in bytes: over HTTP/2 there are a hundred of them,
-/// and a client need not take any.
+/// What all answers of one connection may have been read and not sent, in bytes: over HTTP/2 there are many of them, and a
+/// client need not take any.
 const UNSENT: usize = 256 * 1024;
+/// The same of all connections together.
+const UNSENT_IN_ALL: usize = 32 << 20;
 /// How much of an answer is read nevertheless, so that none is held up by the others.
-const LEAST: usize = 4 * 1024;
+const LEAST: usize = 2 * 1024;
 
 /// What follows the head of an answer.
 #[derive(Debug)]
@@ -59,7 +61,39 @@ pub(super) enum Way {
     /// The socket sends the file.
     Sent(Arc<Outbox>),
     /// They are read, and it is counted how many of them are not sent yet.
-    Read(Arc<AtomicUsize>),
+    Read(Arc<Account>),
+}
+
+/// Bytes that were read and not sent yet.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// Of one connection.
+    own: AtomicUsize,
+    /// Of all of them.
+    all: Arc<AtomicUsize>,
+}
+
+impl Account {
+    /// For a connection of those whose bytes `all` counts.
+    pub(super) fn new(all: &Arc<AtomicUsize>) -> Self {
+        Self { own: AtomicUsize::new(0), all: Arc::clone(all) }
+    }
+
+    /// How much to read next.
+    fn room(&self) -> usize {
+        let left = |most: usize, count: &AtomicUsize| most.saturating_sub(count.load(Ordering::Relaxed));
+        left(UNSENT, &self.own).min(left(UNSENT_IN_ALL, &self.all)).clamp(LEAST, CHUNK)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.own.fetch_add(bytes, Ordering::Relaxed);
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn take(&self, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        self.all.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 impl From<&'static str> for Body {
@@ -163,7 +197,7 @@ fn warm(file: &File, mut range: Range<u64>) -> io::Result<()> {
 pub(super) struct ReadFile {
     file: Arc<File>,
     left: Range<u64>,
-    unsent: Arc<AtomicUsize>,
+    unsent: Arc<Account>,
     /// While the start of `left` is read.
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
@@ -176,9 +210,8 @@ impl ReadFile {
         let (file, unsent, start) = (&self.file, &self.unsent, self.left.start);
         let left = usize::try_from(self.left.end - start).unwrap_or(CHUNK);
         let reading = self.reading.get_or_insert_with(|| {
-            let room = UNSENT.saturating_sub(unsent.load(Ordering::Relaxed));
-            let length = room.clamp(LEAST, CHUNK).min(left);
-            unsent.fetch_add(length, Ordering::Relaxed);
+            let length = unsent.room().min(left);
+            unsent.add(length);
             let unsent = Unsent { bytes: Vec::new(), length, of_all: Arc::clone(unsent) };
             let file = Arc::clone(file);
             spawn_blocking(move || unsent.read(&file, start))
@@ -197,7 +230,7 @@ impl ReadFile {
 struct Unsent {
     bytes: Vec<u8>,
     length: usize,
-    of_all: Arc<AtomicUsize>,
+    of_all: Arc<Account>,
 }
 
 impl Unsent {
@@ -215,7 +248,7 @@ impl AsRef<[u8]> for Unsent {
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        self.of_all.fetch_sub(self.length, Ordering::Relaxed);
+        self.of_all.take(self.length);
     }
 }
 
@@ -236,4 +269,31 @@ pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Vec<u8>
     // The allocator may have given more than was asked for.
     bytes.truncate(length);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_bounded_for_each_and_for_all() {
+        let all = Arc::default();
+        let mut accounts = Vec::new();
+        for _ in 0..UNSENT_IN_ALL / UNSENT {
+            let account = Account::new(&all);
+            while account.room() > LEAST {
+                account.add(account.room());
+            }
+            assert!(account.own.load(Ordering::Relaxed) <= UNSENT);
+            accounts.push(account);
+        }
+        assert!(all.load(Ordering::Relaxed) <= UNSENT_IN_ALL);
+        let late = Account::new(&all);
+        late.add(LEAST);
+        let left = UNSENT_IN_ALL.saturating_sub(all.load(Ordering::Relaxed));
+        assert_eq!(late.room(), left.max(LEAST).min(CHUNK), "it shares what is left");
+        let held = accounts.iter().map(|account| account.own.load(Ordering::Relaxed)).sum::<usize>();
+        accounts[0].take(accounts[0].own.load(Ordering::Relaxed));
+        assert!(held > UNSENT_IN_ALL / 2 && late.room() == CHUNK, "there is room again");
+    }
 }

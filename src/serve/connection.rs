@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::serve::activity::{Activity, Ceased};
-use crate::serve::body::Way;
+use crate::serve::body::{Account, Way};
 use crate::serve::listener::Peer;
 use crate::serve::metrics::Kind;
 use crate::serve::outbox::Outbox;
@@ -32,7 +32,7 @@ const HEAD_FIELDS: usize = 100;
 /// The same for HTTP/2, with its overhead of 32 bytes a field (RFC 9113, section 6.5.2).
 const HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Requests at a time on one HTTP/2 connection.
-const STREAMS: u32 = 100;
+const STREAMS: u32 = 32;
 /// What waits to be sent on one of them, in bytes, before its answer is asked for more.
 const STREAM_BYTES: usize = 4 * 1024;
 /// Requests that a client took back before they were looked at; with more it is given up (CVE-2023-44487).
@@ -70,7 +70,7 @@ pub(super) async fn serve(
         _ = stopping.wait_for(|stopping| *stopping) => return,
     };
     let outbox = Arc::new(Outbox::default());
-    let (sent, read) = (Way::Sent(Arc::clone(&outbox)), Way::Read(Arc::default()));
+    let (sent, read) = (Way::Sent(Arc::clone(&outbox)), Way::Read(Arc::new(Account::new(&site.unsent))));
     let sends_files = stream.sends_files();
     let socket = TokioIo::new(Wire::new(stream, Arc::clone(&activity), outbox));
     let clock = Arc::clone(&activity);

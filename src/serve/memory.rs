@@ -8,13 +8,14 @@
 //! nobody asks for is closed after [`IDLE`], so that removed ones take no room on the disk.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 use hyper::body::Bytes;
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::{Cache, DefaultLifecycle, GuardResult};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -83,8 +84,8 @@ pub(super) struct Memory {
     start: Instant,
     held: Cache<BlobName, Arc<Loaded>, Weight>,
     open: Cache<BlobName, Arc<Loaded>>,
-    /// Which files were read as a whole and have the bytes of their blob.
-    checked: Cache<BlobName, Identity>,
+    /// Which files were read as a whole, and whether they have the bytes of their blob.
+    checked: Cache<BlobName, (Identity, bool)>,
     /// Whether somebody looks after it.
     is_swept: AtomicBool,
 }
@@ -146,14 +147,10 @@ impl Memory {
             return Ok(Some(loaded));
         }
         let identity = Identity::of(&stat);
-        if self.checked.get(&blob) != Some(identity) {
-            let path = store.path(blob);
-            if files::digest_of(&mut file, &path)? != blob.digest {
-                self.held.remove(&blob);
-                self.open.remove(&blob);
-                return Err(store::Error::Corrupt { path });
-            }
-            self.checked.insert(blob, identity);
+        if !self.is_whole(blob, identity, &mut file, &store.path(blob))? {
+            self.held.remove(&blob);
+            self.open.remove(&blob);
+            return Err(store::Error::Corrupt { path: store.path(blob) });
         }
         let size = stat.size;
         let content = match usize::try_from(size) {
@@ -173,6 +170,35 @@ impl Memory {
             Content::Open(_) => self.open.insert(blob, Arc::clone(&loaded)),
         }
         Ok(Some(loaded))
+    }
+
+    /// Whether `file` has the bytes of `blob`. It is read once, however many ask for it at a time.
+    fn is_whole(
+        &self,
+        blob: BlobName,
+        identity: Identity,
+        file: &mut File,
+        path: &Path,
+    ) -> Result<bool, files::Error> {
+        loop {
+            match self.checked.get_value_or_guard(&blob, None) {
+                GuardResult::Value((read, is_whole)) if read == identity => return Ok(is_whole),
+                GuardResult::Value(_) => {
+                    self.checked.remove_if(&blob, |(read, _)| *read != identity);
+                }
+                GuardResult::Guard(guard) => {
+                    let is_whole = files::digest_of(file, path)? == blob.digest;
+                    if !is_whole {
+                        tracing::error!(path = %path.display(), "a file does not have the bytes of its name");
+                    }
+                    // That another file is there by now is no matter.
+                    let _ = guard.insert((identity, is_whole));
+                    return Ok(is_whole);
+                }
+                // Nobody waits for a certain time.
+                GuardResult::Timeout => {}
+            }
+        }
     }
 
     /// Looks after what is held, for as long as anybody asks for it or files are open. The caller sees to it that this is
@@ -272,6 +298,34 @@ mod tests {
             assert!(memory.get(blob, now()).is_none());
             assert!(memory.load(&store, blob).unwrap().is_none());
         }
+    }
+
+    #[test]
+    fn a_file_is_read_once_whatever_it_is_found_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let memory = Memory::new(1 << 20, 4);
+        let (good, bad) = (keep(&store, &[7; 100_000]), keep(&store, &[8; 100_000]));
+        let write = |blob, bytes: &[u8]| {
+            let path = store.path(blob);
+            std::fs::write(path.with_extension("new"), bytes).unwrap();
+            std::fs::rename(path.with_extension("new"), &path).unwrap();
+        };
+        write(bad, &[9; 100_000]);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert!(memory.load(&store, good).unwrap().is_some()));
+                scope.spawn(|| assert!(memory.load(&store, bad).is_err()));
+            }
+        });
+        // The file that it is read from would not do any more.
+        for (blob, expected) in [(good, true), (bad, false)] {
+            let identity = Identity::of(&Stat::of(&store.path(blob)).unwrap());
+            let mut other = File::open(folder.path().join("VERSION")).unwrap();
+            assert_eq!(memory.is_whole(blob, identity, &mut other, Path::new("other")).unwrap(), expected);
+        }
+        write(bad, &[8; 100_000]);
+        assert!(memory.load(&store, bad).unwrap().is_some(), "it was mended");
     }
 
     #[test]

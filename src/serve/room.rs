@@ -1,14 +1,14 @@
 //! Room for so many connections. When there is none left, those that have asked nothing for the longest time leave, so
-//! that many who are idle do not keep out one who asks.
+//! that many who are idle do not keep out one who asks; and where all have asked, those that do not take their answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::serve::activity::Activity;
+use crate::serve::activity::{Activity, STUCK};
 
 /// Of so many connections one is told to leave at a time: looking for them takes a while.
 const PART: usize = 32;
@@ -48,6 +48,7 @@ impl Room {
                 break permit.expect("the semaphore is never closed");
             }
         };
+        activity.arrived();
         let mut guests = self.guests.lock().expect("no holder of the guests panics");
         let number = guests.next;
         guests.next += 1;
@@ -55,17 +56,20 @@ impl Room {
         Guest { room: Arc::clone(self), number, _permit: permit }
     }
 
-    /// Tells those to leave that have been idle for the longest time.
+    /// Tells those to leave that have been idle for the longest time, or if none is, stuck.
     fn make(&self) {
         let guests = self.guests.lock().expect("no holder of the guests panics");
-        let mut idle: Vec<_> = guests
-            .by_number
-            .values()
-            .filter_map(|activity| Some((activity.idle_since()?, activity)))
-            .filter(|(since, _)| since.elapsed() > WELCOME)
-            .collect();
-        idle.sort_unstable_by_key(|(since, _)| *since);
-        for (_, activity) in idle.into_iter().take(self.at_a_time) {
+        let oldest = |since: fn(&Activity) -> Option<Instant>, least: Duration| {
+            let all = guests.by_number.values().filter_map(|activity| Some((since(activity)?, activity)));
+            let mut all: Vec<_> = all.filter(|(since, _)| since.elapsed() > least).collect();
+            all.sort_unstable_by_key(|(since, _)| *since);
+            all
+        };
+        let mut leaving = oldest(Activity::idle_since, WELCOME);
+        if leaving.is_empty() {
+            leaving = oldest(Activity::stuck_since, STUCK);
+        }
+        for (_, activity) in leaving.into_iter().take(self.at_a_time) {
             activity.tell();
         }
     }
@@ -120,5 +124,34 @@ mod tests {
             "it has a request under way"
         );
         drop(request);
+    }
+
+    #[tokio::test]
+    async fn where_all_are_busy_who_does_not_take_his_answer_leaves() {
+        let room = Arc::new(Room::new(2));
+        let activity = || Arc::new(Activity::new(Arc::default()));
+        let [asking, stuck] = [activity(), activity()];
+        let mut guests = Vec::new();
+        for activity in [&asking, &stuck] {
+            guests.push(room.enter(activity).await);
+        }
+        let requests = [asking.begin(), stuck.begin()];
+        stuck.is_blocked();
+        room.make();
+        assert!(timeout(STUCK / 2, stuck.ceased()).await.is_err(), "perhaps it only pauses");
+        tokio::time::sleep(STUCK).await;
+        room.make();
+        assert_eq!(timeout(Duration::from_secs(4), stuck.ceased()).await, Ok(Ceased::Told));
+        assert!(timeout(Duration::from_millis(20), asking.ceased()).await.is_err(), "it waits for us");
+        drop(requests);
+    }
+
+    #[tokio::test]
+    async fn who_had_to_wait_for_room_is_welcome_nevertheless() {
+        let room = Arc::new(Room::new(1));
+        let late = Arc::new(Activity::new(Arc::default()));
+        tokio::time::sleep(2 * WELCOME).await;
+        let _guest = room.enter(&late).await;
+        assert!(late.idle_since().unwrap().elapsed() < WELCOME);
     }
 }

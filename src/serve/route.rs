@@ -102,7 +102,14 @@ impl Site {
     fn answer(&self, head: &Parts, way: &Way) -> Response<Body> {
         let mut response = match head.method {
             Method::GET | Method::HEAD => self.find(head, way).unwrap_or_else(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, "a request was not answered");
+                match &error {
+                    // Said when it was found; it may be asked for any number of times.
+                    Error::Store(store::Error::Corrupt { .. }) => tracing::debug!(%error),
+                    _ => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::error!(error, "a request was not answered");
+                    }
+                }
                 plain(error.status(), "the archive cannot be read\n")
             }),
             Method::OPTIONS => self.cors.preflight(&head.headers),

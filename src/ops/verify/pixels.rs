@@ -1,9 +1,12 @@
 //! Decoding many images at a time, of which few take much memory.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use crate::blob::BlobName;
+use crate::files;
 use crate::media::{self, DecodeError, Limits};
 
 /// Bytes of a picture, decoded or not, beyond which it takes much memory.
@@ -20,10 +23,17 @@ impl<'a> Pixels<'a> {
         Self { limits, turns: RwLock::new(()) }
     }
 
-    /// Decodes `bytes`, which are `blob`.
-    pub(super) fn draw(&self, bytes: &[u8], blob: BlobName) -> Result<(), DecodeError> {
-        let decode = || media::decode(bytes, blob.media_type, self.limits).map(drop);
-        if is_large(bytes, self.limits) {
+    /// Decodes the file at `path`, which is `blob`; `None` if it is not there any more. It is read only when it is its turn.
+    pub(super) fn draw(&self, path: &Path, blob: BlobName) -> Option<Result<(), DecodeError>> {
+        let format = blob.media_type;
+        if !media::has_decoder(format) {
+            return Some(Err(DecodeError::NoDecoder { format }));
+        }
+        let decode = || {
+            let (bytes, _) = files::read(path, u64::MAX).ok()?;
+            Some(media::decode(&bytes, format, self.limits).map(drop))
+        };
+        if is_large(&files::open(path).ok()?.0, self.limits) {
             let _alone = self.turns.write().unwrap_or_else(PoisonError::into_inner);
             decode()
         } else {
@@ -33,15 +43,20 @@ impl<'a> Pixels<'a> {
     }
 }
 
-/// By what the image says of itself, four channels of two bytes assumed; where it does not say, it may be.
-fn is_large(bytes: &[u8], limits: &Limits) -> bool {
-    let inspected = media::inspect(Cursor::new(bytes), limits).ok();
-    let pixels = inspected.and_then(|it| Some(u64::from(it.width?) * u64::from(it.height?)));
-    bytes.len() as u64 > LARGE || pixels.is_none_or(|pixels| pixels > LARGE / 8)
+/// By its size and by what the image says of itself, four channels of two bytes assumed; where it does not say, it may be.
+fn is_large(file: &File, limits: &Limits) -> bool {
+    let is_long = || !file.metadata().is_ok_and(|metadata| metadata.len() <= LARGE);
+    let pixels = || {
+        let inspected = media::inspect(BufReader::new(file), limits).ok()?;
+        Some(u64::from(inspected.width?) * u64::from(inspected.height?))
+    };
+    is_long() || pixels().is_none_or(|pixels| pixels > LARGE / 8)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Cursor, Write};
+
     use image::{DynamicImage, ImageFormat};
 
     use super::*;
@@ -53,7 +68,11 @@ mod tests {
             DynamicImage::new_luma8(side, side).write_to(&mut bytes, ImageFormat::Png).unwrap();
             bytes.into_inner()
         };
-        let check = |bytes: &[u8], expected| assert_eq!(is_large(bytes, &Limits::default()), expected);
+        let check = |bytes: &[u8], expected| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(bytes).unwrap();
+            assert_eq!(is_large(&file.reopen().unwrap(), &Limits::default()), expected);
+        };
         check(&of_side(2_000), false);
         check(&of_side(2_100), true);
         check(b"nothing", true);
