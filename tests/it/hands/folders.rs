@@ -174,7 +174,7 @@ fn folders_may_be_moved_renamed_and_replaced_in_the_middle() {
     let (_origin, test) = scene();
     let (posts, away) = (test.path("posts"), test.root().join("away"));
     let (sub, other) = (test.path("posts/sub"), test.path("posts/other"));
-    let spotter = Spotter::start(&[sub.clone()]);
+    let spotter = Spotter::start(std::slice::from_ref(&sub));
     let done = AtomicBool::new(false);
     let moves: Vec<(&str, &Path, &Path)> = vec![
         ("away", &posts, &away),
