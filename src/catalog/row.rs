@@ -223,7 +223,7 @@ impl Rewrite {
     /// Tells it from one with a flipped bit.
     pub(super) fn sum(&self) -> u32 {
         let Self { document, before, after, mtime, links } = self;
-        let text = |link: &KeptLink| format!("{} {} {} {}", link.start, link.len, link.blob, link.run);
+        let text = |link: &KeptLink| format!("{} {} {} {}", link.start, link.len, link.blob.digest, link.run);
         let links: Vec<(String, &[u8])> = links.iter().map(|link| (text(link), &*link.original)).collect();
         let mtime = mtime.to_le_bytes();
         let head = [&**document, before.as_bytes(), after.as_bytes(), &mtime];

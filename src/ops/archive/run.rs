@@ -72,7 +72,15 @@ impl Loop {
 
     /// Runs until every document has its images or nobody has them. Returns placeholders that were found out, too.
     pub(super) async fn run(mut self, reading: mpsc::Receiver<Reading>) -> (Report, Vec<Unmasked>) {
-        let walked = self.walk(reading).await;
+        let mut keeping = None;
+        let walked = self.walk(reading, &mut keeping).await;
+        if walked.is_err()
+            && let Some(keeping) = keeping
+            && let Ok(Ok(done)) = keeping.await
+        {
+            // What it led to is reported, whatever broke off.
+            let _ = self.kept(done).await;
+        }
         let ended = match walked {
             Ok(()) => self.finish().await,
             broken => broken,
@@ -83,15 +91,18 @@ impl Loop {
         (self.report, self.climb.asking.take_unmasked())
     }
 
-    async fn walk(&mut self, mut reading: mpsc::Receiver<Reading>) -> Result<()> {
-        let mut keeping: Option<oneshot::Receiver<Result<Done>>> = None;
+    async fn walk(
+        &mut self,
+        mut reading: mpsc::Receiver<Reading>,
+        keeping: &mut Option<oneshot::Receiver<Result<Done>>>,
+    ) -> Result<()> {
         let mut all_read = false;
         let stop = self.shared.stop();
         let mut stop = std::pin::pin!(stop.asked());
         loop {
             let idle = all_read && self.climb.len() == 0 && self.waiting.is_empty();
             if keeping.is_none() && (self.batch_is_due() || (idle && !self.batch.is_empty())) {
-                keeping = Some(self.keep());
+                *keeping = Some(self.keep());
             }
             if idle && keeping.is_none() {
                 break;
@@ -110,7 +121,7 @@ impl Loop {
                 },
                 Some(fate) = self.climb.next() => self.take(fate?)?,
                 done = async { keeping.as_mut().expect("guarded below").await }, if keeping.is_some() => {
-                    keeping = None;
+                    *keeping = None;
                     self.kept(done.context("the keeping thread stopped")??).await?;
                 },
                 () = tokio::time::sleep_until(sleep.into()) => {},
