@@ -137,16 +137,25 @@ impl Guard {
     }
 }
 
-/// Whether `address` is one of this machine, or may be: only there can one listen. Where one can do so at an address that
-/// nobody has, this tells nothing, and only loopback is known to be here.
+/// Whether `address` is one of this machine, or may be: only there can one listen. What leads here is sent from the very
+/// address that it is sent to, unless that is not the first of its network; then one can listen there, which tells nothing
+/// where one can do so at an address that nobody has. Nothing is sent to find out.
 fn is_here(address: IpAddr) -> bool {
-    let nobody: IpAddr = match address {
-        // Both are for documentation only (RFC 5737, RFC 3849).
-        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
-        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 1).into(),
+    let (any, nobody): (IpAddr, IpAddr) = match address {
+        // For documentation only (RFC 5737, RFC 3849).
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
+        IpAddr::V6(_) => {
+            (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 1).into())
+        }
+    };
+    let sent_from = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, 9))?;
+        Ok::<_, io::Error>(socket.local_addr()?.ip())
     };
     let is_elsewhere = |error: io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
     address.is_loopback()
+        || sent_from().is_ok_and(|from| from == address)
         || !UdpSocket::bind((address, 0)).is_err_and(is_elsewhere) && UdpSocket::bind((nobody, 0)).is_err()
 }
 

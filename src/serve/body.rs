@@ -23,7 +23,7 @@ const CHUNK: usize = 64 * 1024;
 /// client need not take any.
 const UNSENT: usize = 256 * 1024;
 /// The same of all connections together.
-const UNSENT_IN_ALL: usize = 32 << 20;
+const UNSENT_IN_ALL: usize = 16 << 20;
 /// How much of an answer is read nevertheless, so that none is held up by the others.
 const LEAST: usize = 2 * 1024;
 

@@ -156,13 +156,19 @@ fn connect(address: SocketAddr, number: usize) -> TcpStream {
     socket.into()
 }
 
-/// Lets this process have so many files open, if the system does.
-fn may_open(files: u64) {
+/// Lets this process have so many files open. Where the system does not, says so, and is `false`.
+#[must_use]
+fn may_open(files: u64) -> bool {
     let limit = getrlimit(Resource::Nofile);
+    if let Some(most) = limit.maximum.filter(|most| *most < files) {
+        println!("not tried: {files} files are to be open, and {most} may be");
+        return false;
+    }
     if limit.current.is_some_and(|current| current < files) {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         setrlimit(Resource::Nofile, raised).expect("it is no more than is allowed");
     }
+    true
 }
 
 /// Sends the same until it is not taken any more, or so often. Nobody reads what comes back.

@@ -53,7 +53,8 @@ pub(super) fn within(test: &str, inner: impl FnOnce(&Cell)) {
         "{said}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    for line in said.lines().filter(|line| line.starts_with("addresses: ")) {
+    let is_told = |line: &&str| ["addresses: ", "not tried: "].iter().any(|start| line.starts_with(start));
+    for line in said.lines().filter(is_told) {
         println!("{line}");
     }
 }

@@ -85,15 +85,15 @@ fn frames_in_floods() {
     });
 }
 
-/// A hundred answers on each of as many connections as one address may have, and none of them is taken.
+/// As many answers as there may be on each of 64 connections, and none of them is taken.
 #[test]
 fn answers_that_nobody_takes() {
     let victim = Victim::new();
     let (pid, address) = (victim.server.child.id(), victim.address());
-    withstands("3,200 answers of 24 MiB that nobody takes", pid, address, &victim.small, || {
+    withstands("2,048 answers of 24 MiB that nobody takes", pid, address, &victim.small, || {
         let asked: Vec<u8> =
-            streams().take(100).flat_map(|stream| request(2, &victim.large, END_STREAM, stream)).collect();
-        let mut connections: Vec<_> = (0..32).map(|_| open(address)).collect();
+            streams().take(32).flat_map(|stream| request(2, &victim.large, END_STREAM, stream)).collect();
+        let mut connections: Vec<_> = (0..64).map(|_| open(address)).collect();
         for stream in &mut connections {
             send(stream, &asked, 1);
         }

@@ -14,7 +14,9 @@ fn slowhttptest() {
         return;
     }
     let (connections, seconds) = if rounds(1) > 1 { ("2000", "60") } else { ("400", "8") };
-    may_open(8_000);
+    if !may_open(8_000) {
+        return;
+    }
     let victim = Victim::new();
     let (pid, address) = (victim.server.child.id(), victim.address());
     for (name, mode, path) in [
@@ -32,8 +34,7 @@ fn slowhttptest() {
                 .current_dir(victim.server.test.root())
                 .status()
                 .unwrap();
-            // It says by its code whether the server stayed available.
-            assert!(tool.code().is_some(), "{tool:?}");
+            assert!(tool.success(), "{tool:?}");
         });
     }
 }
