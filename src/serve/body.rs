@@ -291,7 +291,7 @@ mod tests {
         let late = Account::new(&all);
         late.add(LEAST);
         let left = UNSENT_IN_ALL.saturating_sub(all.load(Ordering::Relaxed));
-        assert_eq!(late.room(), left.max(LEAST).min(CHUNK), "it shares what is left");
+        assert_eq!(late.room(), left.clamp(LEAST, CHUNK), "it shares what is left");
         let held = accounts.iter().map(|account| account.own.load(Ordering::Relaxed)).sum::<usize>();
         accounts[0].take(accounts[0].own.load(Ordering::Relaxed));
         assert!(held > UNSENT_IN_ALL / 2 && late.room() == CHUNK, "there is room again");
