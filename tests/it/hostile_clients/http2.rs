@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::hostile_servers::frames::{
     DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame,
 };
@@ -95,6 +97,8 @@ fn answers_that_nobody_takes() {
             streams().take(32).flat_map(|stream| request(2, &victim.large, END_STREAM, stream)).collect();
         let mut connections: Vec<_> = (0..64).map(|_| open(address)).collect();
         for stream in &mut connections {
+            // Else it takes a while until the buffers of the system are full.
+            SockRef::from(&*stream).set_recv_buffer_size(4_096).unwrap();
             send(stream, &asked, 1);
         }
         thread::sleep(Duration::from_secs(4));
