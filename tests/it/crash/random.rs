@@ -13,7 +13,7 @@ const MEASURED: u32 = 25;
 const OTHERWISE: u32 = 4;
 
 fn survives_kills(deed: Deed) {
-    let rounds = rounds(8);
+    let rounds = rounds(6);
     let documents = rounds.clamp(30, 500) as usize;
     // With four at a time, all images together take a second.
     let images = (documents / 8).max(10);

@@ -68,7 +68,7 @@ fn survives_every_step(deed: Deed) {
         return;
     }
     let scene = Scene::new(deed, SIZE);
-    // Every one in the full size, else ever fewer the further the run is.
+    // Every one in the full size, else ever fewer the further the run is; most of what a run is there for is in the first.
     let is_full = rounds(1) > 1;
     let (more, most) = if is_full { (MORE_CALLS, MOST) } else { (&[][..], FIRST) };
     let mut kills = 0;
@@ -83,11 +83,15 @@ fn survives_every_step(deed: Deed) {
             let when = format!("{} killed at {call} number {nth}", deed.words());
             scene.check(&when);
             go_on(&scene, kills, &when);
-            nth += if is_full { 1 } else { nth };
+            nth = match deed {
+                _ if is_full => nth + 1,
+                Deed::Archive => nth * 2,
+                _ => nth * 4,
+            };
         }
     }
     println!("{}: {kills} kills, each at another system call, 0 lost", deed.words());
-    assert!(kills >= 15, "only {kills} kills: the calls that change the disk are others now");
+    assert!(kills >= 12, "only {kills} kills: the calls that change the disk are others now");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn wrong_bytes_are_never_sent() {
             sent += usize::from(body == fs::read(&blob).unwrap() && !body.is_empty());
         }
     }
-    assert!(daemon.said().contains("is damaged"), "{}", daemon.said());
+    assert!(daemon.said().contains("does not have the bytes of its name"), "{}", daemon.said());
     assert_eq!(get(&daemon, &target(7)), (200, picture::jpeg(7)));
     scene.test.run("verify --repair").expect_code(0);
     for number in 0..6 {
