@@ -619,17 +619,7 @@ impl Catalog {
                  FROM rewrites JOIN documents ON documents.id = document WHERE {condition}
                  ORDER BY rewrites.id DESC",
             ))?;
-            let row = |row: &rusqlite::Row<'_>| {
-                Ok(Packed {
-                    document: row.get(0)?,
-                    after: row.get(1)?,
-                    before: row.get(2)?,
-                    mtime: row.get(3)?,
-                    edits: row.get(4)?,
-                    sum: row.get(5)?,
-                })
-            };
-            query.query_map([value], row)?.collect()
+            query.query_map([value], Packed::of)?.collect()
         };
         let packed = select().map_err(|source| self.sqlite(source))?;
         packed.iter().map(|row| self.unpack(&reader, row)).collect()
@@ -729,6 +719,20 @@ struct Packed {
     mtime: i64,
     edits: Vec<u8>,
     sum: Option<u32>,
+}
+
+impl Packed {
+    /// Of a row of `path, after, before, mtime, edits, sum`.
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            document: row.get(0)?,
+            after: row.get(1)?,
+            before: row.get(2)?,
+            mtime: row.get(3)?,
+            edits: row.get(4)?,
+            sum: row.get(5)?,
+        })
+    }
 }
 
 fn path_of(url: &str) -> Result<PathBuf, Error> {

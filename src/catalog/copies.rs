@@ -190,20 +190,7 @@ mod tests {
     use crate::origin::OriginUrl;
 
     fn snapshot(url: &str, taken: i64, text: &[u8]) -> Snapshot {
-        Snapshot {
-            origin: url.to_owned(),
-            taken,
-            digest: Digest::of(text),
-            extension: "png".to_owned(),
-            bytes: text.len() as u64,
-            width: None,
-            height: None,
-            source: "origin".to_owned(),
-            url: None,
-            etag: Some(format!("\"{taken}\"")),
-            last_modified: None,
-            attempts: Vec::new(),
-        }
+        Snapshot { etag: Some(format!("\"{taken}\"")), ..Snapshot::of_png(url, taken, text) }
     }
 
     fn rewrite(document: &str, run: &Run, texts: &[&[u8]], version: &[u8]) -> Rewrite {

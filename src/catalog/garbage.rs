@@ -502,20 +502,7 @@ mod tests {
     }
 
     fn snapshot(taken: i64, text: &[u8]) -> Snapshot {
-        Snapshot {
-            origin: "http://a.example/a.png".to_owned(),
-            taken,
-            digest: Digest::of(text),
-            extension: "png".to_owned(),
-            bytes: text.len() as u64,
-            width: None,
-            height: None,
-            source: "origin".to_owned(),
-            url: None,
-            etag: None,
-            last_modified: None,
-            attempts: Vec::new(),
-        }
+        Snapshot::of_png("http://a.example/a.png", taken, text)
     }
 
     fn blob(text: &[u8]) -> BlobName {

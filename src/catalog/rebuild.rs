@@ -248,17 +248,7 @@ impl Catalog {
             .map_err(sqlite)?;
         let mut rows = query.query([]).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {
-            let packed = || {
-                Ok(Packed {
-                    document: row.get(0)?,
-                    after: row.get(1)?,
-                    before: row.get(2)?,
-                    mtime: row.get(3)?,
-                    edits: row.get(4)?,
-                    sum: row.get(5)?,
-                })
-            };
-            match packed().map_err(sqlite).and_then(|packed| self.unpack(&reader, &packed)) {
+            match Packed::of(row).map_err(sqlite).and_then(|packed| self.unpack(&reader, &packed)) {
                 Ok(rewrite) => each(Some(rewrite)),
                 Err(Error::Damaged { .. }) => each(None),
                 Err(error) => return Err(error),
@@ -330,20 +320,7 @@ mod tests {
     }
 
     fn snapshot(taken: i64, text: &[u8]) -> Snapshot {
-        Snapshot {
-            origin: ORIGIN.to_owned(),
-            taken,
-            digest: Digest::of(text),
-            extension: "png".to_owned(),
-            bytes: text.len() as u64,
-            width: None,
-            height: None,
-            source: "origin".to_owned(),
-            url: None,
-            etag: None,
-            last_modified: None,
-            attempts: Vec::new(),
-        }
+        Snapshot::of_png(ORIGIN, taken, text)
     }
 
     #[test]

@@ -50,6 +50,25 @@ impl Snapshot {
     pub fn blob(&self) -> Option<BlobName> {
         Some(BlobName { digest: self.digest, media_type: MediaType::from_extension(&self.extension)? })
     }
+
+    /// One for tests: what `origin` gave itself, as if `text` were a PNG.
+    #[cfg(test)]
+    pub(super) fn of_png(origin: &str, taken: i64, text: &[u8]) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            taken,
+            digest: Digest::of(text),
+            extension: "png".to_owned(),
+            bytes: text.len() as u64,
+            width: None,
+            height: None,
+            source: "origin".to_owned(),
+            url: None,
+            etag: None,
+            last_modified: None,
+            attempts: Vec::new(),
+        }
+    }
 }
 
 /// One try to get an image.

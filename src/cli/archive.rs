@@ -168,7 +168,6 @@ pub(super) fn options(config: &Config, link: LinkStyle, rewrite: bool) -> Result
         rewrite,
         replace: config.replace_options(),
         limits: config.media_limits(),
-        keep_mtime: config.rewrite.keep_mtime,
         fetch: config.fetch_options()?,
         ladder: config.ladder_options(),
         retry: false,

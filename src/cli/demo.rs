@@ -79,12 +79,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
 
     writeln!(out, "\n$ imgkeep restore posts")?;
-    let options = change::Options {
-        replace: config.replace_options(),
-        keep_mtime: config.rewrite.keep_mtime,
-        dry_run: false,
-        diffs: false,
-    };
+    let options = change::Options { replace: config.replace_options(), dry_run: false, diffs: false };
     let restored = restore(&reader, &archive, &entries, &Selection::default(), &options);
     if let Some(error) = restored.broke_off {
         return Err(error);

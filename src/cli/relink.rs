@@ -32,12 +32,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let reader = setup::reader(config)?;
     let archive = setup::existing_archive(config)?;
     let (entries, early) = setup::documents(&reader, &archive, &arguments.paths, arguments.dry_run)?;
-    let options = Options {
-        replace: config.replace_options(),
-        keep_mtime: config.rewrite.keep_mtime,
-        dry_run: arguments.dry_run,
-        diffs: arguments.diff,
-    };
+    let options =
+        Options { replace: config.replace_options(), dry_run: arguments.dry_run, diffs: arguments.diff };
     let mut report = relink(&reader, &archive, &entries, &style, &options);
     report.failed.extend(early);
     let verb = if arguments.dry_run { "would be relinked" } else { "relinked" };

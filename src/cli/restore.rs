@@ -48,12 +48,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     }
     let selection = Selection { images: images.transpose()?, run: arguments.run.clone() };
     let (entries, early) = setup::documents(&reader, &archive, &arguments.paths, arguments.dry_run)?;
-    let options = Options {
-        replace: config.replace_options(),
-        keep_mtime: config.rewrite.keep_mtime,
-        dry_run: arguments.dry_run,
-        diffs: arguments.diff,
-    };
+    let options =
+        Options { replace: config.replace_options(), dry_run: arguments.dry_run, diffs: arguments.diff };
     let mut report = restore(&reader, &archive, &entries, &selection, &options);
     report.failed.extend(early);
     let verb = if arguments.dry_run { "would be restored" } else { "restored" };

@@ -8,7 +8,7 @@ use crate::config::{Config, Error, Fetch, Override, References, Scope, Source, l
 use crate::crawl;
 use crate::digest::Digest;
 use crate::fetch;
-use crate::files::replace;
+use crate::files::replace::{self, Mtime};
 use crate::ladder::{self, placeholder};
 use crate::media;
 use crate::ops::Reader;
@@ -113,7 +113,8 @@ impl Config {
     /// How documents are replaced.
     #[must_use]
     pub fn replace_options(&self) -> replace::Options {
-        replace::Options { in_place: self.rewrite.in_place, ..replace::Options::default() }
+        let mtime = if self.rewrite.keep_mtime { Mtime::Keep } else { Mtime::New };
+        replace::Options { in_place: self.rewrite.in_place, mtime, ..replace::Options::default() }
     }
 
     /// What counts as a sane image.

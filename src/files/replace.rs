@@ -67,11 +67,14 @@ pub struct Options {
     pub settle: Duration,
     /// How long to wait for programs that hold documents open for writing.
     pub patience: Duration,
+    /// What becomes of the mtime of a document that does not go back to what it was: new or kept.
+    pub mtime: Mtime,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { in_place: false, settle: Duration::from_secs(2), patience: Duration::from_secs(2) }
+        let two_seconds = Duration::from_secs(2);
+        Self { in_place: false, settle: two_seconds, patience: two_seconds, mtime: Mtime::New }
     }
 }
 

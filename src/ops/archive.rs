@@ -64,8 +64,6 @@ pub struct Options {
     pub rewrite: bool,
     /// How documents are replaced.
     pub replace: replace::Options,
-    /// Whether a rewritten document keeps its modification time.
-    pub keep_mtime: bool,
     /// What counts as a sane image.
     pub limits: media::Limits,
     /// How to ask and how often.

@@ -28,19 +28,10 @@ const PLANS: u32 = 5;
 pub struct Options {
     /// How documents are replaced.
     pub replace: replace::Options,
-    /// Whether a rewritten document keeps its modification time.
-    pub keep_mtime: bool,
     /// Only say what would be done.
     pub dry_run: bool,
     /// Whether [`Report::diffs`] is filled.
     pub diffs: bool,
-}
-
-impl Options {
-    /// What becomes of the time of a document that does not go back to what it was.
-    pub(super) fn mtime(&self) -> Mtime {
-        if self.keep_mtime { Mtime::Keep } else { Mtime::New }
-    }
 }
 
 /// What became of the documents.

@@ -17,7 +17,7 @@ pub fn relink(
     options: &change::Options,
 ) -> Report {
     change::change(reader, archive, "relink", entries, options, &|planning| {
-        Ok(plan(archive, planning, style, options.mtime()))
+        Ok(plan(archive, planning, style, options.replace.mtime))
     })
 }
 

@@ -41,7 +41,7 @@ pub fn restore(
     options: &change::Options,
 ) -> Report {
     change::change(reader, archive, "restore", entries, options, &|planning| {
-        plan(archive, planning, selection, options.mtime())
+        plan(archive, planning, selection, options.replace.mtime)
     })
 }
 

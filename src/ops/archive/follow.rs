@@ -9,7 +9,6 @@ use crate::blob::BlobName;
 use crate::crawl::Entry;
 use crate::digest::Digest;
 use crate::document::splice::{Edit, Patch};
-use crate::files::replace::Mtime;
 use crate::ops::alias;
 use crate::ops::archive::update::{Asked, Before, uses};
 use crate::ops::archive::{DocumentFailure, Report, Shared};
@@ -27,12 +26,8 @@ pub(super) async fn follow(
     let follow = tokio::task::spawn_blocking(move || {
         let entries = behind(&following, &before, &asked)?;
         let Shared { options, reader, archive, .. } = &*following;
-        let change = change::Options {
-            replace: options.replace.clone(),
-            keep_mtime: options.keep_mtime,
-            dry_run: false,
-            diffs: options.diffs,
-        };
+        let change =
+            change::Options { replace: options.replace.clone(), dry_run: false, diffs: options.diffs };
         let follow = |planning: &Planning<'_>| plan(&following, planning);
         Ok::<_, anyhow::Error>(change::change(reader, archive, "follow", &entries, &change, &follow))
     });
@@ -94,7 +89,7 @@ fn plan(shared: &Shared, planning: &Planning<'_>) -> Result<Plan> {
     }
     let bytes = &planning.document.bytes;
     let patch = Patch::new(Digest::of(bytes), edits).expect("kept links of one document are disjoint");
-    let mtime = if shared.options.keep_mtime { Mtime::Keep } else { Mtime::New };
+    let mtime = shared.options.replace.mtime;
     let rewrite = Some(change::record(planning, &patch, &standing));
     Ok(Plan::Change(Change { patch, mtime, rewrite, pointed_at, unknown: 0 }))
 }

@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::document::diff;
 use crate::document::reference::Reference;
 use crate::document::splice::Edit;
-use crate::files::replace::{self, Mtime, Replacement};
+use crate::files::replace::{self, Replacement};
 use crate::ladder::hosts::Host;
 use crate::media::MediaType;
 use crate::ops::archive::download::{Got, Job};
@@ -346,7 +346,7 @@ fn replace_documents(shared: &Shared, changes: Vec<Change>, done: &mut Done) {
             path: change.document.read.entry.real(),
             expected: change.document.read.digest,
             new: change.after,
-            mtime: if shared.options.keep_mtime { Mtime::Keep } else { Mtime::New },
+            mtime: shared.options.replace.mtime,
             left_by_us: None,
         });
         documents.push((change.document, change.diff));

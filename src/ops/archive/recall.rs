@@ -147,12 +147,7 @@ fn take_back(shared: &Shared, mut unmasked: Vec<Unmasked>, folders: &Folders) ->
     };
     let paths = names.iter().map(|name| document_path(&shared.archive, name));
     let entries: Vec<Entry> = paths.filter_map(|path| folders.entry(&path)).collect();
-    let options = change::Options {
-        replace: shared.options.replace.clone(),
-        keep_mtime: shared.options.keep_mtime,
-        dry_run: false,
-        diffs: false,
-    };
+    let options = change::Options { replace: shared.options.replace.clone(), dry_run: false, diffs: false };
     let selection = Selection { images: Some(digests), run: None };
     let (links, refused) = match is_rewriting {
         true => {
