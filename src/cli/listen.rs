@@ -6,9 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use listenfd::ListenFd;
+use rustix::net::listen;
 
 use crate::serve::listener::Listener;
 use crate::serve::tls::Certificates;
+
+/// How many connections may wait to be accepted. `std` listens for 128: of more that come at once the rest is asked to
+/// come again after one second, three, seven.
+const BACKLOG: i32 = 1_024;
 
 /// A socket that listens, on no runtime yet.
 pub(super) enum Socket {
@@ -22,6 +27,7 @@ pub(super) fn sockets(wanted: SocketAddr) -> Result<Vec<Socket>> {
     let mut handed = ListenFd::from_env();
     if handed.len() == 0 {
         let listener = TcpListener::bind(wanted).with_context(|| format!("cannot listen on `{wanted}`"))?;
+        listen(&listener, BACKLOG).context("cannot let more connections wait")?;
         listener.set_nonblocking(true)?;
         return Ok(vec![Socket::Tcp(listener)]);
     }

@@ -4,10 +4,17 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::serve::stream::Stream;
 use crate::serve::tls::Certificates;
+
+/// How many bytes that are not yet on their way the system holds for a connection. What it would hold otherwise grows
+/// with what the client once took, to some MiB each, and a thousand clients that stop reading take all the memory that
+/// the system has for TCP: then everybody's connections are reset. What is on its way is bounded by what the client says
+/// it has room for (RFC 9293, 3.8.6).
+const UNSENT: u32 = 64 << 10;
 
 /// A socket that is bound and listens.
 #[derive(Debug)]
@@ -42,8 +49,8 @@ impl Listener {
         match self {
             Self::Tcp(listener) | Self::Tls(listener, _) => {
                 let (stream, address) = listener.accept().await?;
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a connection sends its packets late");
+                if let Err(error) = prepare(&stream) {
+                    tracing::debug!(%error, "a connection is as the system makes them");
                 }
                 Ok((Stream::Tcp(stream), Peer::Address(address.ip().to_canonical())))
             }
@@ -68,4 +75,11 @@ impl Listener {
             Self::Tcp(_) | Self::Unix(_) | Self::Control(_) => None,
         }
     }
+}
+
+/// Packets leave at once, and few of them wait.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT)
 }

@@ -1,5 +1,6 @@
 //! Many clients that do next to nothing.
 
+use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -80,6 +81,7 @@ fn readers_that_do_not_read() {
         return;
     }
     let (pid, address) = (victim.server.child.id(), victim.address());
+    let before = tcp_memory();
     withstands(&format!("{many} that read nothing"), pid, address, &victim.small, || {
         let crowd = (0..many)
             .map(|number| {
@@ -92,8 +94,19 @@ fn readers_that_do_not_read() {
             .collect::<Vec<TcpStream>>();
         // Somebody asks when there is no room any more.
         thread::sleep(Duration::from_secs(1));
+        let held = tcp_memory().saturating_sub(before);
+        println!("hostile clients: the system holds {} KiB for {many} that read nothing", held >> 10);
+        assert!(held < many as u64 * (256 << 10), "{held} bytes are held by the system");
         crowd
     });
+}
+
+/// What the system holds for all connections of the machine, in bytes, where a page is 4 KiB (`proc_net(5)`).
+fn tcp_memory() -> u64 {
+    let sockets = fs::read_to_string("/proc/net/sockstat").unwrap();
+    let tcp = sockets.lines().find(|line| line.starts_with("TCP:")).unwrap();
+    let pages: u64 = tcp.split(' ').next_back().unwrap().parse().unwrap();
+    pages * 4_096
 }
 
 /// A process that may have 64 files open.
