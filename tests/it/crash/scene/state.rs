@@ -93,18 +93,22 @@ fn links(bytes: &[u8]) -> Vec<PathBuf> {
 
 /// Every file below `folder`, and what it holds; none if there is no such folder.
 pub(super) fn files(folder: &Path) -> Files {
-    let mut found = Files::new();
+    let read = |path: PathBuf| {
+        let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path.strip_prefix(folder).unwrap().to_owned(), bytes)
+    };
+    paths(folder).into_iter().map(read).collect()
+}
+
+/// Every file below `folder`; it may come and go meanwhile.
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         let Ok(entries) = fs::read_dir(&next) else { continue };
         for entry in entries {
             let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                found.insert(path.strip_prefix(folder).unwrap().to_owned(), bytes);
-            }
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
     found
@@ -123,14 +127,12 @@ pub(super) fn has_litter(folder: &Path) -> bool {
 /// What no run that came to its end leaves behind: temporary files, and drafts.
 pub(super) fn litter(test: &Test) -> Vec<PathBuf> {
     let all = [test.path("posts"), test.path("cache/images"), test.path("cache/journal")];
-    let below =
-        |folder: &PathBuf| files(folder).into_keys().map(|path| folder.join(path)).collect::<Vec<_>>();
-    let mut litter: Vec<_> = all.iter().flat_map(below).collect();
+    let mut litter: Vec<_> = all.iter().flat_map(|folder| paths(folder)).collect();
     litter.retain(|path| is_litter(path));
     let entries = |folder: &str| fs::read_dir(test.path(folder)).into_iter().flatten();
     litter.extend(entries("cache").map(|entry| entry.unwrap().path()).filter(|path| is_litter(path)));
     for process in entries("cache/incoming").map(|entry| entry.unwrap().path()) {
-        litter.extend(below(&process));
+        litter.extend(paths(&process));
         litter.extend(process.is_dir().then_some(process));
     }
     litter
