@@ -157,11 +157,7 @@ pub async fn run(listeners: Vec<Listener>, site: Site, stop: impl Future<Output 
         };
         while connections.try_join_next().is_some() {}
         let (site, stopped) = (Arc::clone(&site), stopped.clone());
-        connections.spawn(async move {
-            let Accepted { activity, stream, certificates, peer, leave } = connection;
-            connection::serve(activity, stream, certificates, peer, site, stopped).await;
-            drop(leave);
-        });
+        connections.spawn(connection::serve(connection, site, stopped));
     }
     accepting.shutdown().await;
     stopping.send_replace(true);
@@ -178,7 +174,8 @@ struct Accepted {
     stream: Stream,
     certificates: Option<Arc<Certificates>>,
     peer: Peer,
-    leave: (Guest, Admitted),
+    guest: Guest,
+    _admitted: Admitted,
 }
 
 /// Hands on the connections of one listener, each when there is room for it. One at most is accepted before.
@@ -205,7 +202,7 @@ async fn accept(
         let activity = Arc::new(Activity::new(Arc::clone(&metrics)));
         let guest = room.enter(&activity).await;
         let certificates = listener.certificates();
-        let connection = Accepted { activity, stream, certificates, peer, leave: (guest, admitted) };
+        let connection = Accepted { activity, stream, certificates, peer, guest, _admitted: admitted };
         if accepted.send(connection).await.is_err() {
             return;
         }

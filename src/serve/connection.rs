@@ -15,15 +15,13 @@ use hyper_util::server::conn::auto;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::serve::activity::{Activity, Ceased};
+use crate::serve::activity::Ceased;
 use crate::serve::body::{Account, Way};
-use crate::serve::listener::Peer;
 use crate::serve::metrics::Kind;
 use crate::serve::outbox::Outbox;
 use crate::serve::stream::Stream;
-use crate::serve::tls::Certificates;
 use crate::serve::wire::{Answer, Wire};
-use crate::serve::{Site, route};
+use crate::serve::{Accepted, Site, limits, route};
 
 /// The longest head of an HTTP/1.1 request, in bytes: wrapper URLs may be long.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -31,8 +29,6 @@ const HEAD_BYTES: usize = 64 * 1024;
 const HEAD_FIELDS: usize = 100;
 /// The same for HTTP/2, with its overhead of 32 bytes a field (RFC 9113, section 6.5.2).
 const HEADER_LIST_BYTES: u32 = 64 * 1024;
-/// Requests at a time on one HTTP/2 connection.
-const STREAMS: u32 = 32;
 /// What waits to be sent on one of them, in bytes, before its answer is asked for more.
 const STREAM_BYTES: usize = 4 * 1024;
 /// Requests that a client took back before they were looked at; with more it is given up (CVE-2023-44487).
@@ -42,16 +38,11 @@ const ERRORS: usize = 100;
 /// How long a client that has been waited for long enough has to take leave.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Answers requests until the client has no more of them, keeps the connection waiting, or `stopping` says so.
-/// `activity` may be told that others need the room.
-pub(super) async fn serve(
-    activity: Arc<Activity>,
-    stream: Stream,
-    certificates: Option<Arc<Certificates>>,
-    peer: Peer,
-    site: Arc<Site>,
-    mut stopping: watch::Receiver<bool>,
-) {
+/// Answers requests until the client has no more of them, keeps the connection waiting, or `stopping` says so; or others
+/// need the room.
+pub(super) async fn serve(accepted: Accepted, site: Arc<Site>, mut stopping: watch::Receiver<bool>) {
+    // It has its room until this returns.
+    let Accepted { activity, stream, certificates, peer, guest, _admitted } = accepted;
     let shaken = async {
         match (stream, certificates) {
             (Stream::Tcp(stream), Some(certificates)) => {
@@ -95,7 +86,7 @@ pub(super) async fn serve(
             Ok::<_, Infallible>(response.map(|body| Answer::new(body, under_way)))
         }
     });
-    let protocols = protocols();
+    let protocols = protocols(limits::streams(guest.guests()));
     let mut connection = pin!(protocols.serve_connection(socket, service));
     let patience = tokio::select! {
         biased;
@@ -119,14 +110,15 @@ pub(super) async fn serve(
     }
 }
 
-fn protocols() -> auto::Builder<TokioExecutor> {
+/// `streams` are requests at a time over HTTP/2.
+fn protocols(streams: u32) -> auto::Builder<TokioExecutor> {
     let mut protocols = auto::Builder::new(TokioExecutor::new());
     // Time is measured by `Activity`; a clock of hyper's own would be wound up for each head.
     protocols.http1().header_read_timeout(None).max_headers(HEAD_FIELDS).max_buf_size(HEAD_BYTES);
     protocols
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(streams)
         .max_send_buf_size(STREAM_BYTES)
         .max_header_list_size(HEADER_LIST_BYTES)
         .max_pending_accept_reset_streams(RESETS)

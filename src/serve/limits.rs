@@ -16,6 +16,12 @@ const MOST_FILES: usize = 4096;
 const MOST_OF_A_PEER: usize = 32;
 /// Connections at a time by which orders are given; those of the network cannot take their place.
 pub(super) const CONTROL: usize = 32;
+/// Requests at a time over one HTTP/2 connection: each takes some 10 KB when its answer is not taken.
+const STREAMS: u32 = 32;
+/// Where there are many connections a new one may have fewer, so that all together have about so many.
+const STREAMS_IN_ALL: usize = 2048;
+/// But no fewer than these.
+const FEWEST_STREAMS: u32 = 4;
 /// What the rest of the process has open.
 const RESERVE: usize = 100;
 /// Where hardly anything may be open, somebody is served nevertheless.
@@ -48,6 +54,12 @@ impl Limits {
         let third = (descriptors.saturating_sub(RESERVE + CONTROL) / 3).max(LEAST);
         Self { connections: third.min(MOST_CONNECTIONS), files: third.min(MOST_FILES) }
     }
+}
+
+/// How many requests at a time a client may make over HTTP/2, where there are so many connections.
+pub(super) fn streams(connections: usize) -> u32 {
+    let part = STREAMS_IN_ALL / connections.max(1);
+    u32::try_from(part).unwrap_or(STREAMS).clamp(FEWEST_STREAMS, STREAMS)
 }
 
 /// How many connections each address has.
@@ -108,6 +120,13 @@ mod tests {
             [(64, LEAST, LEAST), (1024, 297, 297), (4096, 1024, 1321), (usize::MAX, 1024, 4096)]
         {
             assert_eq!(Limits::of(descriptors), Limits { connections, files }, "{descriptors}");
+        }
+    }
+
+    #[test]
+    fn the_more_connections_the_fewer_requests_at_a_time() {
+        for (connections, requests) in [(0, 32), (1, 32), (64, 32), (128, 16), (512, 4), (1024, 4)] {
+            assert_eq!(streams(connections), requests, "{connections}");
         }
     }
 

@@ -53,7 +53,7 @@ impl Room {
         let number = guests.next;
         guests.next += 1;
         guests.by_number.insert(number, Arc::clone(activity));
-        Guest { room: Arc::clone(self), number, _permit: permit }
+        Guest { room: Arc::clone(self), number, guests: guests.by_number.len(), _permit: permit }
     }
 
     /// Tells those to leave that have been idle for the longest time, or if none is, stuck.
@@ -80,7 +80,15 @@ impl Room {
 pub(super) struct Guest {
     room: Arc<Room>,
     number: u64,
+    guests: usize,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Guest {
+    /// How many there were when it came, with itself.
+    pub(super) fn guests(&self) -> usize {
+        self.guests
+    }
 }
 
 impl Drop for Guest {
