@@ -115,7 +115,7 @@ pub enum Error {
     Files(#[from] files::Error),
     /// It does not hold what this program wrote.
     #[error(
-        "the catalog `{path}` is damaged: {what}: `imgkeep verify --rebuild` makes it again from the journal"
+        "the catalog `{path}` is damaged: {what}: `imgkeep verify --repair` makes it again from the journal"
     )]
     Damaged {
         /// The database file.
@@ -157,6 +157,12 @@ impl Error {
             | Self::Files(_)
             | Self::Damaged { .. } => false,
         }
+    }
+
+    /// Whether it is one record that is not as it was written: others may well be.
+    #[must_use]
+    pub fn is_of_a_record(&self) -> bool {
+        matches!(self, Self::Damaged { is_beyond_use: false, .. })
     }
 }
 

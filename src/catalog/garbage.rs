@@ -11,7 +11,7 @@ use crate::blob::BlobName;
 use crate::catalog::journal::LineRef;
 use crate::catalog::journal::fate::{self, Fate};
 use crate::catalog::row::Removal;
-use crate::catalog::{Catalog, Error, OriginKey, Run, edits, trust};
+use crate::catalog::{Catalog, Error, OriginKey, Packed, Run, edits, trust};
 use crate::digest::Digest;
 
 /// A day, in milliseconds.
@@ -141,10 +141,7 @@ impl Catalog {
         now: i64,
     ) -> Result<Vec<Unreferenced>, Error> {
         let mut references: HashMap<i64, References> = HashMap::new();
-        let damaged = gather(reader, given_up, now, &mut references).map_err(|source| self.sqlite(source))?;
-        if let Some(document) = damaged {
-            return Err(self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&document))));
-        }
+        self.gather(reader, given_up, now, &mut references)?;
         let collect = || -> rusqlite::Result<Vec<_>> {
             let mut query = reader.prepare_cached(
                 "SELECT id, digest, extension, bytes, since, confirmed FROM blobs
@@ -322,7 +319,10 @@ impl Catalog {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         let mut references = HashMap::new();
         // Where a record cannot be read, every blob may be meant.
-        let is_whole = gather(&transaction, &[], 0, &mut references).map_err(sqlite)?.is_none();
+        let is_whole = match self.gather(&transaction, &[], 0, &mut references) {
+            Err(error) if error.is_of_a_record() => false,
+            gathered => gathered.map(|()| true)?,
+        };
         let forget = || -> rusqlite::Result<()> {
             let known: Vec<(i64, [u8; 32])> = transaction
                 .prepare("SELECT id, digest FROM blobs")?
@@ -357,6 +357,58 @@ impl Catalog {
         Ok(rows.into_iter().collect())
     }
 
+    /// Adds what is referred to, unless a record is not as it was written: that may mean any blob.
+    fn gather(
+        &self,
+        reader: &Connection,
+        given_up: &[DocumentId],
+        now: i64,
+        references: &mut HashMap<i64, References>,
+    ) -> Result<(), Error> {
+        let given_up: HashSet<i64> = given_up.iter().map(|document| document.id).collect();
+        let mut read = || -> rusqlite::Result<Result<(), Error>> {
+            let gone = marks(reader, "gone", "document")?;
+            let mut query = reader.prepare_cached(
+                "SELECT path, after, before, mtime, edits, sum, document
+                 FROM rewrites JOIN documents ON documents.id = document",
+            )?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let packed = Packed::of(row)?;
+                let links = match self.unpack(reader, &packed).map(|_| edits::unpack(&packed.edits)) {
+                    Ok(links) => links.expect("it was just unpacked"),
+                    Err(error) => return Ok(Err(error)),
+                };
+                let document = row.get(6)?;
+                let mark = gone.get(&document).copied().unwrap_or(Mark { since: now, confirmed: None });
+                for link in links {
+                    let of_blob = references.entry(link.blob).or_default();
+                    match given_up.contains(&document) {
+                        true if of_blob.given_up.is_none_or(|last| last.since < mark.since) => {
+                            of_blob.given_up = Some(mark);
+                        }
+                        true => {}
+                        false => of_blob.counted = true,
+                    }
+                }
+            }
+            let mut query = reader.prepare_cached("SELECT blob FROM given_out")?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                references.entry(row.get(0)?).or_default().counted = true;
+            }
+            let mut query =
+                reader.prepare_cached("SELECT blob, max(taken) FROM snapshots GROUP BY origin")?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let of_blob = references.entry(row.get(0)?).or_default();
+                of_blob.newest = of_blob.newest.max(Some(row.get(1)?));
+            }
+            Ok(Ok(()))
+        };
+        read().map_err(|source| self.sqlite(source))?
+    }
+
     fn transact<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
         let mut writer = self.writer();
         let write = || -> rusqlite::Result<T> {
@@ -367,50 +419,6 @@ impl Catalog {
         };
         write().map_err(|source| self.sqlite(source))
     }
-}
-
-/// Returns the name of a document whose record cannot be read, if there is one.
-fn gather(
-    reader: &Connection,
-    given_up: &[DocumentId],
-    now: i64,
-    references: &mut HashMap<i64, References>,
-) -> rusqlite::Result<Option<Vec<u8>>> {
-    let given_up: HashSet<i64> = given_up.iter().map(|document| document.id).collect();
-    let gone = marks(reader, "gone", "document")?;
-    let mut query = reader.prepare_cached(
-        "SELECT document, edits, path FROM rewrites JOIN documents ON documents.id = document",
-    )?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let Ok(links) = edits::unpack(row.get_ref(1)?.as_blob()?) else {
-            return Ok(Some(row.get(2)?));
-        };
-        let document = row.get(0)?;
-        let mark = gone.get(&document).copied().unwrap_or(Mark { since: now, confirmed: None });
-        for link in links {
-            let of_blob = references.entry(link.blob).or_default();
-            match given_up.contains(&document) {
-                true if of_blob.given_up.is_none_or(|last| last.since < mark.since) => {
-                    of_blob.given_up = Some(mark);
-                }
-                true => {}
-                false => of_blob.counted = true,
-            }
-        }
-    }
-    let mut query = reader.prepare_cached("SELECT blob FROM given_out")?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        references.entry(row.get(0)?).or_default().counted = true;
-    }
-    let mut query = reader.prepare_cached("SELECT blob, max(taken) FROM snapshots GROUP BY origin")?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let of_blob = references.entry(row.get(0)?).or_default();
-        of_blob.newest = of_blob.newest.max(Some(row.get(1)?));
-    }
-    Ok(None)
 }
 
 /// Forgets where a blob came from. What records refer to keeps its id and its name: it is `removed` then.
@@ -574,6 +582,28 @@ mod tests {
         let again = vec![snapshot(13, b"new")];
         catalog.record(&run, &Batch { snapshots: again, ..Batch::default() }).unwrap();
         assert!(catalog.has(Digest::of(b"new")).unwrap());
+    }
+
+    #[test]
+    fn where_a_record_means_another_blob_than_was_written_nothing_is_unreferenced() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::start("archive");
+        let catalog = scene(folder.path(), &run);
+        let due = catalog.unreferenced(&[], 9).unwrap();
+        catalog.record(&run, &Batch { rewrites: vec![rewrite(&run, b"old")], ..Batch::default() }).unwrap();
+        assert!(catalog.unreferenced(&[], 9).unwrap().is_empty());
+        let packed: Vec<u8> =
+            catalog.query("SELECT edits FROM rewrites", |row| row.get(0)).unwrap().remove(0);
+        let mut rows = edits::unpack(&packed).unwrap();
+        rows[0].blob += 1;
+        catalog
+            .transact(|transaction| {
+                transaction.execute("UPDATE rewrites SET edits = ?1", [edits::pack(&rows)])
+            })
+            .unwrap();
+        assert!(catalog.unreferenced(&[], 9).unwrap_err().is_of_a_record());
+        assert!(catalog.remove(&run, &due, &[], 9).unwrap_err().is_of_a_record());
+        assert!(catalog.has(Digest::of(b"old")).unwrap());
     }
 
     #[test]

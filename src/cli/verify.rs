@@ -16,7 +16,7 @@ use crate::ops::archive::{Options, Progress};
 use crate::ops::audit::{self, remote_images};
 use crate::ops::rebuild;
 use crate::ops::repair::{self, Lost, Repaired, Version};
-use crate::ops::verify;
+use crate::ops::verify::{self, Finding};
 use crate::ops::{Archive, Reader};
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,8 @@ pub(super) struct Arguments {
     /// First make the catalog again from the store's journal: origins, snapshots and the way back.
     #[arg(long)]
     rebuild: bool,
-    /// Fetch missing and damaged copies again, from wherever they were had; only the same bytes are taken.
+    /// Fetch missing and damaged copies again, from wherever they were had; only the same bytes are taken. A damaged
+    /// catalog is made again first.
     #[arg(long, conflicts_with = "audit")]
     repair: bool,
     /// Decode every image too: finds those that are whole and cannot be drawn.
@@ -43,17 +44,26 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         return audit(context, &arguments.audit);
     }
     let reader = setup::reader(&context.config)?;
-    let archive = match arguments.rebuild {
+    let mut archive = match arguments.rebuild {
         true => {
             setup::check_archive(&context.config)?;
-            let (archive, read) = rebuild::anew(&context.config.store.path, &context.config.catalog.url)?;
-            tracing::info!(lines = read.lines, "the catalog was made again from the journal");
-            archive
+            rebuilt(context)?
         }
         false => setup::existing_archive(&context.config)?,
     };
     let limits = context.config.media_limits();
-    let report = verify::verify(&reader, &archive, arguments.pixels.then_some(&limits))?;
+    let verified = |archive: &Archive| verify::verify(&reader, archive, arguments.pixels.then_some(&limits));
+    let mut report = verified(&archive)?;
+    let is_of_catalog = |finding: &Finding| matches!(finding, Finding::Catalog { .. });
+    if arguments.repair && report.findings.iter().any(is_of_catalog) {
+        report.findings.iter().filter(|finding| is_of_catalog(finding)).for_each(|finding| {
+            tracing::warn!("{finding}");
+        });
+        // Nobody sets aside what is open.
+        drop(archive);
+        archive = rebuilt(context)?;
+        report = verified(&archive)?;
+    }
     let mut broke_off = None;
     let (report, repair) = match arguments.repair {
         false => (report, None),
@@ -92,6 +102,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         _ if report.findings.is_empty() => Exit::Done,
         _ => Exit::Incomplete,
     })
+}
+
+/// Makes the catalog again from the journal.
+fn rebuilt(context: &Context) -> Result<Archive> {
+    let (archive, read) = rebuild::anew(&context.config.store.path, &context.config.catalog.url)?;
+    tracing::info!(lines = read.lines, "the catalog was made again from the journal");
+    Ok(archive)
 }
 
 /// Asks for what is missing or damaged.

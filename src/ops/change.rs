@@ -176,7 +176,12 @@ impl Changer<'_> {
             Err(_) => return Ok(Prepared::Nothing { unknown: 0 }),
         };
         let name = self.archive.name(entry);
-        let kept = kept(&self.archive.catalog, &name, &document.bytes, &document.resolved.kept)?;
+        let kept = match kept(&self.archive.catalog, &name, &document.bytes, &document.resolved.kept) {
+            Err(error) if error.is_of_a_record() => {
+                return Ok(Prepared::Skipped(entry.path.clone(), error.to_string()));
+            }
+            kept => kept?,
+        };
         if kept.standing.is_empty() {
             return Ok(Prepared::Nothing { unknown: 0 });
         }

@@ -1,9 +1,7 @@
 //! The kept links of a document and what stood there before each of them.
 
-use anyhow::Result;
-
-use crate::catalog::Catalog;
 use crate::catalog::row::{KeptLink, Rewrite};
+use crate::catalog::{self, Catalog};
 use crate::digest::Digest;
 use crate::document::span::Span;
 use crate::resolve::Link;
@@ -20,7 +18,12 @@ pub(super) struct Kept {
 
 /// Looks for the originals of the kept links `found` in `bytes`: in the record of these very bytes; else, since
 /// somebody edited the document, in the newest records of its path.
-pub(super) fn kept(catalog: &Catalog, name: &[u8], bytes: &[u8], found: &[Link]) -> Result<Kept> {
+pub(super) fn kept(
+    catalog: &Catalog,
+    name: &[u8],
+    bytes: &[u8],
+    found: &[Link],
+) -> Result<Kept, catalog::Error> {
     let digest = Digest::of(bytes);
     let records = catalog.rewrites(name)?;
     let exact = match records.iter().position(|record| record.after == digest) {

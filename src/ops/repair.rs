@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::blob::BlobName;
 use crate::catalog::row::{Attempt, Batch};
-use crate::catalog::{self, OriginKey, Run};
+use crate::catalog::{OriginKey, Run};
 use crate::digest::Digest;
 use crate::fetch::Fetcher;
 use crate::ladder::Hints;
@@ -209,7 +209,7 @@ fn add_spellings(reader: &Reader, archive: &Archive, searches: &mut VecDeque<Sea
         searches.iter().enumerate().map(|(index, search)| (search.blob.digest, index)).collect();
     for document in archive.catalog.archived_documents()? {
         let records = match archive.catalog.rewrites(&document) {
-            Err(error @ catalog::Error::Damaged { .. }) => {
+            Err(error) if error.is_of_a_record() => {
                 tracing::warn!(%error, "a record is passed over");
                 continue;
             }

@@ -103,7 +103,7 @@ impl fmt::Display for Finding {
             Self::Catalog { why } => {
                 write!(
                     f,
-                    "damaged   the catalog: {why}: `imgkeep verify --rebuild` makes it again from the journal"
+                    "damaged   the catalog: {why}: `imgkeep verify --repair` makes it again from the journal"
                 )
             }
             Self::Unwritten { journal, records } => write!(

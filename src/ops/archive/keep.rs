@@ -295,7 +295,10 @@ fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
         Ok(bytes) if Digest::of(&bytes) == read.digest => bytes,
         _ => return Ok(Plan::Again(document)),
     };
-    let known = kept::kept(&shared.archive.catalog, &read.name, &bytes, &read.kept)?;
+    let known = match kept::kept(&shared.archive.catalog, &read.name, &bytes, &read.kept) {
+        Err(error) if error.is_of_a_record() => return Ok(Plan::Refused(document, error.to_string())),
+        known => known?,
+    };
     // A document that was moved took its relative links along: they lead to the store again.
     let relative = LinkStyle::Relative.folder(&read.entry.folder, &read.base);
     let moved = read.kept.iter().filter_map(|link| {

@@ -162,10 +162,48 @@ fn damage_that_sqlite_sees_is_a_finding_with_the_way_out() {
     is_clean(&outcome, "verify");
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
     assert!(outcome.stdout.contains("damaged   the catalog"), "{outcome:?}");
-    assert!(outcome.stdout.contains("verify --rebuild"), "{outcome:?}");
-    scene.test.run("verify --rebuild").expect_code(0);
+    assert!(outcome.stdout.contains("verify --repair"), "{outcome:?}");
+    scene.test.run("verify --repair").expect_code(0);
     assert!(scene.findings().is_empty());
-    scene.restores("rebuilt");
+    scene.restores("repaired");
+}
+
+#[test]
+fn a_damaged_record_is_that_of_one_document_and_can_be_repaired() {
+    let scene = Scene::archived();
+    let catalog = rusqlite::Connection::open(scene.catalog()).unwrap();
+    let of_the_first = "WHERE document = (SELECT id FROM documents WHERE path LIKE '%posts/0.md')";
+    let read = |row: &rusqlite::Row<'_>| row.get(0);
+    let mut edits: Vec<u8> =
+        catalog.query_row(&format!("SELECT edits FROM rewrites {of_the_first}"), [], read).unwrap();
+    let middle = edits.len() / 2;
+    edits[middle] ^= 1;
+    let changed =
+        catalog.execute(&format!("UPDATE rewrites SET edits = ?1 {of_the_first}"), [edits]).unwrap();
+    assert_eq!(changed, 1);
+    drop(catalog);
+    let kept = scene.test.read("posts/0.md");
+    for words in ["restore posts", "relink --link ../elsewhere posts"] {
+        let outcome = scene.test.run(words).expect_code(3);
+        is_clean(&outcome, words);
+        let refused = "left as it is: posts/0.md: the catalog";
+        assert!(outcome.stdout.contains(refused), "{outcome:?}");
+        assert!(outcome.stdout.contains("verify --repair"), "{outcome:?}");
+        assert_eq!(scene.test.read("posts/0.md"), kept, "nobody knows what it was");
+        scene.test.run("archive posts").expect_code(0);
+    }
+    // It is edited, and the edit is kept.
+    let edited = [&kept[..], b"![](http://cdn.example/8.jpg)\n"].concat();
+    scene.test.write("posts/0.md", String::from_utf8(edited.clone()).unwrap());
+    let outcome = scene.test.run("archive posts").expect_code(3);
+    assert!(outcome.stdout.contains("posts/0.md"), "{outcome:?}");
+    assert_eq!(scene.test.read("posts/0.md"), edited);
+    scene.test.write("posts/0.md", String::from_utf8(kept).unwrap());
+    scene.test.run("gc").expect_code(1);
+    assert_eq!(scene.findings().len(), 1);
+    scene.test.run("verify --repair").expect_code(0);
+    assert!(scene.findings().is_empty());
+    scene.restores("repaired");
 }
 
 #[test]
