@@ -137,13 +137,13 @@ impl Store {
         self.root.join("thumbnails").join(&name[..2]).join(format!("{name}-{size}"))
     }
 
-    /// Whether a file of that name is there; [`Self::check`] reads it too.
+    /// Whether a file of that name is there; [`Self::check`] reads it too. A symlink is none: it may lead to anything.
     #[must_use]
     pub fn contains(&self, blob: BlobName) -> bool {
-        self.path(blob).is_file()
+        self.path(blob).symlink_metadata().is_ok_and(|found| found.is_file())
     }
 
-    /// Opens a blob to show it to strangers; `None` if there is none. A symlink is none: it may lead to anything.
+    /// Opens a blob; `None` if there is none.
     ///
     /// # Errors
     /// When the file is there and cannot be opened.
@@ -328,12 +328,8 @@ impl Store {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn check(&self, blob: BlobName) -> Result<Option<bool>, Error> {
-        let path = self.path(blob);
-        match files::digest(&path) {
-            Ok((digest, _)) => Ok(Some(digest == blob.digest)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let Some((mut file, _)) = self.open_blob(blob)? else { return Ok(None) };
+        Ok(Some(files::digest_of(&mut file, &self.path(blob))? == blob.digest))
     }
 
     /// Every file below `images`, sorted: the name of a blob, or `Err` with the path of what is none.
