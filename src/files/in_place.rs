@@ -36,7 +36,7 @@ pub(super) fn overwrite(target: &Target) -> Result<Replaced, Refused> {
     let stat = Stat::of_file(&file).map_err(Error::io(path, "find"))?;
     if stat != target.planned || Digest::of(&old) != target.expected {
         folder.remove(&journal)?;
-        return Err(Refused::Edited { path: path.to_owned(), kept: None });
+        return Err(Refused::Edited { kept: None });
     }
     if let Err(error) = fill(&file, &target.new) {
         // The old bytes fitted before. If they do not go back, the journal stays for a sweep.

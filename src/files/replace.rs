@@ -87,55 +87,39 @@ pub struct Replaced {
     pub stat: Stat,
 }
 
-/// Why a document was left as it was.
+/// Why a document was left as it was; which one, whoever asked knows.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// Its bytes are not the expected ones: plan again.
-    #[error("`{}` was edited meanwhile{}", path.display(), also(kept.as_deref()))]
+    #[error("it was edited meanwhile{}", also(kept.as_deref()))]
     Edited {
-        /// The document.
-        path: PathBuf,
         /// Of two edits during the replacement the earlier, if it could not be given back.
         kept: Option<PathBuf>,
     },
     /// A program holds it open for writing.
-    #[error("`{}` is open for writing in another program{}", path.display(), also(kept.as_deref()))]
+    #[error("it is open for writing in another program{}", also(kept.as_deref()))]
     Busy {
-        /// The document.
-        path: PathBuf,
         /// As in `Edited`.
         kept: Option<PathBuf>,
     },
     /// It has no write permission, even if we could write it all the same.
-    #[error("`{}` is read-only", path.display())]
-    ReadOnly {
-        /// The document.
-        path: PathBuf,
-    },
+    #[error("it is read-only")]
+    ReadOnly,
     /// A new file would take one name and leave the others.
-    #[error("`{}` has {links} hard links: only `rewrite.in_place` would change them all", path.display())]
+    #[error("it has {links} hard links: only `rewrite.in_place` would change them all")]
     HardLinks {
-        /// The document.
-        path: PathBuf,
         /// How many names it has.
         links: u32,
     },
     /// A new file would be ours.
-    #[error("`{}` belongs to user {uid}: only `rewrite.in_place` may change it", path.display())]
+    #[error("it belongs to user {uid}: only `rewrite.in_place` may change it")]
     ForeignOwner {
-        /// The document.
-        path: PathBuf,
         /// Whose it is.
         uid: u32,
     },
     /// A new file could not be given the old one's group, ACL or other attributes.
-    #[error("the attributes of `{}` cannot be kept", path.display())]
-    Attributes {
-        /// The document.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error("its attributes cannot be kept")]
+    Attributes(#[source] io::Error),
     /// The file system said no.
     #[error(transparent)]
     Files(#[from] files::Error),
@@ -147,10 +131,10 @@ impl Refused {
     pub fn kept(&self) -> Option<&Path> {
         match self {
             Self::Edited { kept, .. } | Self::Busy { kept, .. } => kept.as_deref(),
-            Self::ReadOnly { .. }
+            Self::ReadOnly
             | Self::HardLinks { .. }
             | Self::ForeignOwner { .. }
-            | Self::Attributes { .. }
+            | Self::Attributes(_)
             | Self::Files(_) => None,
         }
     }
@@ -160,10 +144,10 @@ impl Refused {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Edited { .. } | Self::Busy { .. } => true,
-            Self::ReadOnly { .. }
+            Self::ReadOnly
             | Self::HardLinks { .. }
             | Self::ForeignOwner { .. }
-            | Self::Attributes { .. }
+            | Self::Attributes(_)
             | Self::Files(_) => false,
         }
     }
@@ -188,7 +172,7 @@ pub fn replace_all(replacements: Vec<Replacement>, options: &Options) -> Vec<Res
     for (index, target) in targets.into_iter().enumerate() {
         let staged = target.and_then(|target| {
             if busy.contains(&target.planned.id()) {
-                return Err(Refused::Busy { path: target.document, kept: None });
+                return Err(Refused::Busy { kept: None });
             }
             if target.in_place {
                 return in_place::overwrite(&target).map(Some);
@@ -197,7 +181,7 @@ pub fn replace_all(replacements: Vec<Replacement>, options: &Options) -> Vec<Res
                 std::mem::take(&mut batch).finish(&mut answers);
             }
             match batch.stage(index, &target) {
-                Err(Refused::Attributes { .. }) if options.in_place => in_place::overwrite(&target).map(Some),
+                Err(Refused::Attributes(_)) if options.in_place => in_place::overwrite(&target).map(Some),
                 staged => staged.map(|()| None),
             }
         });
@@ -230,15 +214,15 @@ impl Target {
             return Err(files::Error::NotAFile { path }.into());
         }
         if planned.mode & 0o222 == 0 || !folder.is_writable(name) {
-            return Err(Refused::ReadOnly { path });
+            return Err(Refused::ReadOnly);
         }
         let splits = planned.nlink > 1;
         let is_foreign = planned.uid != geteuid().as_raw();
         if splits && !options.in_place {
-            return Err(Refused::HardLinks { path, links: planned.nlink });
+            return Err(Refused::HardLinks { links: planned.nlink });
         }
         if is_foreign && !options.in_place {
-            return Err(Refused::ForeignOwner { path, uid: planned.uid });
+            return Err(Refused::ForeignOwner { uid: planned.uid });
         }
         let left_by_us = left_by_us == Some(planned);
         Ok(Self { document: path, planned, expected, new, mtime, left_by_us, in_place: splits || is_foreign })
@@ -260,7 +244,7 @@ impl Target {
         if stat == self.planned && files::digest_of(&mut file, &self.document)? == self.expected {
             Ok(file)
         } else {
-            Err(Refused::Edited { path: self.document.clone(), kept: None })
+            Err(Refused::Edited { kept: None })
         }
     }
 }

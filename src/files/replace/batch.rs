@@ -143,8 +143,7 @@ fn sync(jobs: &[Job]) -> Result<(), Error> {
 
 fn write(file: &mut File, path: &Path, target: &Target, old: &File) -> Result<Stat, Refused> {
     file.write_all(&target.new).map_err(Error::io(path, "write"))?;
-    attributes::copy(old, file)
-        .map_err(|source| Refused::Attributes { path: target.document.clone(), source })?;
+    attributes::copy(old, file).map_err(Refused::Attributes)?;
     if let Some(time) = target.mtime.of(&target.planned) {
         file.set_modified(time).map_err(Error::io(path, "set the mtime of"))?;
     }
@@ -166,7 +165,7 @@ impl Job {
             Ok(stat) if stat == self.planned => self.names().put(&self.new, &self.planned, Way::Exchange),
             Ok(_) => {
                 self.folder.discard(&self.new);
-                return Err(Refused::Edited { path: self.path(), kept: None });
+                return Err(Refused::Edited { kept: None });
             }
             Err(error) => Err(error),
         };
@@ -177,7 +176,7 @@ impl Job {
         // A first look, so that an edit is away from its place no longer than it must be.
         if way != Way::Rename && !self.folder.stat(&self.aside)?.is_unchanged_since(&self.planned) {
             let kept = self.give_back()?;
-            return Err(Refused::Edited { path: self.path(), kept });
+            return Err(Refused::Edited { kept });
         }
         Ok(way)
     }
@@ -189,12 +188,12 @@ impl Job {
         }
         if busy.contains(&self.planned.id()) {
             let kept = self.give_back()?;
-            return Err(Refused::Busy { path: self.path(), kept });
+            return Err(Refused::Busy { kept });
         }
         let (found, stat) = self.folder.digest(&self.aside)?;
         if found != self.expected || !stat.is_unchanged_since(&self.planned) {
             let kept = self.give_back()?;
-            return Err(Refused::Edited { path: self.path(), kept });
+            return Err(Refused::Edited { kept });
         }
         Ok(self.folder.remove(&self.aside)?)
     }

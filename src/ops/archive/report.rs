@@ -118,10 +118,10 @@ impl From<&Refused> for Outlook {
                 None => Self::Lasting,
             },
             Refused::Edited { .. } | Refused::Busy { .. } => Self::Passing,
-            Refused::ReadOnly { .. }
+            Refused::ReadOnly
             | Refused::HardLinks { .. }
             | Refused::ForeignOwner { .. }
-            | Refused::Attributes { .. } => Self::Lasting,
+            | Refused::Attributes(_) => Self::Lasting,
         }
     }
 }

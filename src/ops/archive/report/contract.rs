@@ -137,14 +137,14 @@ mod tests {
         report.failures[index].used_by(Path::new("/w/posts/a.md"), "http://a.example/a.png");
         // Nobody wants it, so nobody hears of it.
         report.fail(Failure { origin: "http://a.example/b.png".to_owned(), ..failure }, true);
-        report.refuse(DocumentFailure::new(Path::new("/w/posts/b.md"), "`/w/posts/b.md` is read-only"));
+        report.refuse(DocumentFailure::new(Path::new("/w/posts/b.md"), "`/w/posts/b.md` is no file"));
         report.elapsed = Duration::from_millis(7);
         let sent = serde_json::to_value(Contract::from(&report)).unwrap();
         let got: Contract = serde_json::from_value(sent.clone()).unwrap();
         let here = got.report(|path| Path::new("here").join(path.trim_start_matches("/w/")));
         let mut again = serde_json::to_value(Contract::from(&here)).unwrap();
         assert_eq!(again["failures"][0]["documents"].take(), json!(["here/posts/a.md"]));
-        let left = json!([{ "document": "here/posts/b.md", "why": "`here/posts/b.md` is read-only" }]);
+        let left = json!([{ "document": "here/posts/b.md", "why": "`here/posts/b.md` is no file" }]);
         assert_eq!(again["document_failures"].take(), left);
         let mut sent = sent;
         sent["failures"][0]["documents"] = Value::Null;
