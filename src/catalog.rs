@@ -6,35 +6,32 @@
 //! things make them from a blocking thread.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hasher};
+use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
-use rustix::fs::{Access, access};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::blob::BlobName;
-use crate::catalog::journal::{Journal, LineRef};
+use crate::catalog::connection::{connect, path_of};
+use crate::catalog::journal::LineRef;
 use crate::catalog::read_only::Opened;
 use crate::catalog::record::Recorder;
-use crate::catalog::row::{Batch, Counts, KeptLink, Rewrite, RunRow, Seen};
+use crate::catalog::row::Batch;
 use crate::digest::Digest;
-use crate::files;
 use crate::media::MediaType;
-use crate::origin::OriginUrl;
 
 pub mod chores;
+mod connection;
 mod copies;
 pub mod edits;
+mod error;
 pub mod gallery;
 pub mod garbage;
 pub mod journal;
+mod key;
+mod known;
 pub mod memory;
 mod migrate;
 pub mod pages;
@@ -43,153 +40,18 @@ pub mod rebuild;
 mod record;
 mod report;
 pub mod row;
+mod run;
 mod shelf;
 pub mod trust;
+mod way_back;
+
+pub use error::Error;
+pub use key::OriginKey;
+pub use known::KnownDocuments;
+pub use run::Run;
 
 /// `PRAGMA user_version` of the newest script in `catalog/schema`.
 const VERSION: i64 = 6;
-/// `PRAGMA application_id`, from version 6 on.
-const APPLICATION: i64 = 0x696d_676b;
-/// By most of these tables a catalog is known that is older than that.
-const TABLES: [&str; 6] = ["runs", "blobs", "origins", "snapshots", "documents", "rewrites"];
-/// How long a writer waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(60);
-/// Prepared statements that a connection keeps.
-const STATEMENTS: usize = 32;
-
-/// What can go wrong with the catalog.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The URL of the configuration names no SQLite file.
-    #[error("`{url}` is no catalog: `sqlite:` and a path are needed")]
-    Url {
-        /// As configured.
-        url: String,
-    },
-    /// Written by a later program.
-    #[error(
-        "the catalog `{path}` is of version {found}, and this program knows {VERSION} only: use a newer imgkeep, or, if it is \
-         damaged, let `imgkeep verify --rebuild` make it again from the journal"
-    )]
-    Version {
-        /// The database file.
-        path: PathBuf,
-        /// Its `user_version`.
-        found: i64,
-    },
-    /// Written by an earlier program, and not to be changed.
-    #[error(
-        "the catalog `{path}` is of version {found}, and can only be read at version {VERSION}: `imgkeep status` brings it there"
-    )]
-    Outdated {
-        /// The database file.
-        path: PathBuf,
-        /// Its `user_version`.
-        found: i64,
-    },
-    /// Another program's database.
-    #[error("`{path}` is no catalog but another program's database: `catalog.url` should name another file")]
-    Foreign {
-        /// The database file.
-        path: PathBuf,
-    },
-    /// It cannot be taken out of the way.
-    #[error(
-        "the catalog `{path}` cannot be set aside while another process has it open: stop the daemon or the run that is at \
-         work first"
-    )]
-    InUse {
-        /// The database file.
-        path: PathBuf,
-    },
-    /// SQLite said no.
-    #[error("the catalog `{path}` could not be used")]
-    Sqlite {
-        /// The database file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
-    /// The journal could not be written.
-    #[error(transparent)]
-    Files(#[from] files::Error),
-    /// It does not hold what this program wrote.
-    #[error(
-        "the catalog `{path}` is damaged: {what}: `imgkeep verify --repair` makes it again from the journal"
-    )]
-    Damaged {
-        /// The database file.
-        path: PathBuf,
-        /// Which row, and how.
-        what: String,
-        /// Whether SQLite says so of the whole file.
-        is_beyond_use: bool,
-    },
-}
-
-impl Error {
-    /// What SQLite said of the database at `path`.
-    fn of(path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        match is_damage(&source) {
-            true => Self::Damaged {
-                path,
-                what: source.to_string(),
-                is_beyond_use: matches!(
-                    source.sqlite_error_code(),
-                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-                ),
-            },
-            false => Self::Sqlite { path, source },
-        }
-    }
-
-    /// Whether it failed for want of room on the disk.
-    #[must_use]
-    pub fn is_disk_full(&self) -> bool {
-        match self {
-            Self::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::DiskFull),
-            Self::Url { .. }
-            | Self::Version { .. }
-            | Self::Outdated { .. }
-            | Self::Foreign { .. }
-            | Self::InUse { .. }
-            | Self::Files(_)
-            | Self::Damaged { .. } => false,
-        }
-    }
-
-    /// Whether it is one record that is not as it was written: others may well be.
-    #[must_use]
-    pub fn is_of_a_record(&self) -> bool {
-        matches!(self, Self::Damaged { is_beyond_use: false, .. })
-    }
-}
-
-/// Whether SQLite found something else than what this program wrote.
-fn is_damage(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::InvalidColumnIndex(_)
-        | rusqlite::Error::Utf8Error(..)
-        | rusqlite::Error::QueryReturnedNoRows => true,
-        // Its statements are right: what they name is not there.
-        rusqlite::Error::SqlInputError { .. } => true,
-        other => matches!(
-            other.sqlite_error_code(),
-            Some(
-                ErrorCode::DatabaseCorrupt
-                    | ErrorCode::NotADatabase
-                    | ErrorCode::ConstraintViolation
-                    | ErrorCode::TypeMismatch
-                    | ErrorCode::Unknown
-            )
-        ),
-    }
-}
-
 /// One database; two connections, so that a reader never waits for a writer.
 #[derive(Debug)]
 pub struct Catalog {
@@ -219,142 +81,6 @@ impl Deref for Reading {
             Self::Beside(connection) | Self::Alone(Opened { connection, .. }) => connection,
         }
     }
-}
-
-/// What is known of documents, by a hash of the path. Two paths of one hash do no harm: a document is only known
-/// if its file's state is the same too.
-#[derive(Debug, Default)]
-pub struct KnownDocuments(HashMap<u64, Seen>);
-
-/// What [`KnownDocuments::add`] reads.
-const SIGHT: &str = "path, stat, plan, found, proxied, archived, failed, skipped";
-
-impl KnownDocuments {
-    fn add(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
-        // A document whose rewrite is not confirmed has no state: it must be read.
-        let Ok(stat) = row.get_ref(1)?.as_blob()?.try_into() else { return Ok(()) };
-        let seen = Seen {
-            stat,
-            plan: row.get(2)?,
-            counts: Counts {
-                found: row.get(3)?,
-                proxied: row.get(4)?,
-                archived: row.get(5)?,
-                failed: row.get(6)?,
-                skipped: row.get(7)?,
-            },
-        };
-        self.0.insert(path_hash(row.get_ref(0)?.as_blob()?), seen);
-        Ok(())
-    }
-
-    /// The document at `path`, if it is as it was when it was last seen.
-    #[must_use]
-    pub fn unchanged(&self, path: &[u8], stat: [u8; 32]) -> Option<&Seen> {
-        self.0.get(&path_hash(path)).filter(|seen| seen.stat == stat)
-    }
-}
-
-fn path_hash(path: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(path);
-    hasher.finish()
-}
-
-/// The first 16 bytes of the SHA-256 of an origin URL: what the catalog finds it by. http and https are one
-/// where neither names a port: one server has one image at one path, however it is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OriginKey([u8; 16]);
-
-impl Run {
-    /// Starts a run of `command`. The catalog hears of it with the first batch that has something to remember.
-    #[must_use]
-    pub fn start(command: &'static str) -> Self {
-        let now = jiff::Timestamp::now();
-        let name = format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..));
-        Self {
-            name,
-            command,
-            started: now.as_millisecond(),
-            journal: Mutex::new(None),
-            parts: AtomicU32::new(0),
-        }
-    }
-
-    /// Adds lines to its journal in `folder`. Returns the name of the file and how long it is by then.
-    fn journal<'a>(
-        &self,
-        folder: &Path,
-        lines: impl IntoIterator<Item = LineRef<'a>>,
-    ) -> Result<(String, u64), files::Error> {
-        let mut open = self.journal.lock().expect("no holder of the journal panics");
-        let itself =
-            RunRow { name: self.name.clone(), command: self.command.to_owned(), started: self.started };
-        let mut journal = match open.take() {
-            Some(journal) => journal,
-            None => Journal::create(folder, &self.name, self.parts.fetch_add(1, Relaxed) + 1)?,
-        };
-        let first = (journal.length() == 0).then_some(LineRef::Run(&itself));
-        // After an error it stays closed, and what comes later goes into another file.
-        journal.append(first.into_iter().chain(lines.into_iter().map(shortened)))?;
-        let end = (journal.name().to_owned(), journal.length());
-        *open = Some(journal);
-        Ok(end)
-    }
-}
-
-/// The same line, borrowed for as long as another one.
-fn shortened<'short, 'long: 'short>(line: LineRef<'long>) -> LineRef<'short> {
-    line
-}
-
-/// `//host/path` of a URL on its scheme's usual port; any other as it is.
-fn without_scheme(url: &str) -> &str {
-    let Some(rest) = url.strip_prefix("http:").or(url.strip_prefix("https:")) else { return url };
-    let Some(behind) = rest.strip_prefix("//") else { return url };
-    let authority = behind.split(['/', '?', '#']).next().unwrap_or(behind);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let port = host.rsplit(']').next().unwrap_or(host);
-    if port.contains(':') { url } else { rest }
-}
-
-impl OriginKey {
-    /// The key of `origin`.
-    #[must_use]
-    pub fn of(origin: &OriginUrl) -> Self {
-        Self::of_text(origin.as_str())
-    }
-
-    /// The key of an origin as the catalog has it.
-    #[must_use]
-    pub fn of_url(origin: &str) -> Self {
-        Self::of_text(origin)
-    }
-
-    /// It as bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    fn of_text(url: &str) -> Self {
-        let digest = Digest::of(without_scheme(url).as_bytes());
-        Self(digest.as_bytes()[..16].try_into().expect("a digest has 32 bytes"))
-    }
-}
-
-/// A run of a command that changes something; `restore --run` names it.
-#[derive(Debug)]
-pub struct Run {
-    /// Its public name: the time it started and four random hex digits.
-    pub name: String,
-    command: &'static str,
-    /// Milliseconds since 1970.
-    started: i64,
-    /// Made with the first batch that has something to remember.
-    journal: Mutex<Option<Journal>>,
-    /// How many files of the journal it has begun.
-    parts: AtomicU32,
 }
 
 impl Catalog {
@@ -560,110 +286,6 @@ impl Catalog {
         query.query_row([document], |row| row.get(0)).optional().map_err(|source| self.sqlite(source))
     }
 
-    /// Every document's last sight.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn documents(&self) -> Result<KnownDocuments, Error> {
-        let reader = self.reader();
-        let collect = || -> rusqlite::Result<KnownDocuments> {
-            let count: i64 = reader.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
-            let mut documents = KnownDocuments::default();
-            documents.0.reserve(usize::try_from(count).unwrap_or(0));
-            let mut query = reader.prepare(&format!("SELECT {SIGHT} FROM documents"))?;
-            let mut rows = query.query([])?;
-            while let Some(row) = rows.next()? {
-                documents.add(row)?;
-            }
-            Ok(documents)
-        };
-        collect().map_err(|source| self.sqlite(source))
-    }
-
-    /// The last sight of these documents.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn documents_at(&self, paths: &[Vec<u8>]) -> Result<KnownDocuments, Error> {
-        let reader = self.reader();
-        let collect = || -> rusqlite::Result<KnownDocuments> {
-            let mut documents = KnownDocuments::default();
-            let mut query =
-                reader.prepare_cached(&format!("SELECT {SIGHT} FROM documents WHERE path = ?1"))?;
-            for path in paths {
-                let mut rows = query.query([path])?;
-                while let Some(row) = rows.next()? {
-                    documents.add(row)?;
-                }
-            }
-            Ok(documents)
-        };
-        collect().map_err(|source| self.sqlite(source))
-    }
-
-    /// The rewrites of a document, the newest first.
-    ///
-    /// # Errors
-    /// What SQLite says, or [`Error::Damaged`].
-    pub fn rewrites(&self, document: &[u8]) -> Result<Vec<Rewrite>, Error> {
-        self.rewrites_where("path = ?1", document)
-    }
-
-    /// Rewrites that ended in these very bytes, wherever the document was then: it may have been moved since.
-    ///
-    /// # Errors
-    /// As [`Self::rewrites`].
-    pub fn rewrites_to(&self, after: Digest) -> Result<Vec<Rewrite>, Error> {
-        self.rewrites_where("after = ?1", after.as_bytes())
-    }
-
-    fn rewrites_where(&self, condition: &str, value: &[u8]) -> Result<Vec<Rewrite>, Error> {
-        let reader = self.reader();
-        let select = || -> rusqlite::Result<Vec<Packed>> {
-            let mut query = reader.prepare_cached(&format!(
-                "SELECT path, after, before, mtime, edits, sum
-                 FROM rewrites JOIN documents ON documents.id = document WHERE {condition}
-                 ORDER BY rewrites.id DESC",
-            ))?;
-            query.query_map([value], Packed::of)?.collect()
-        };
-        let packed = select().map_err(|source| self.sqlite(source))?;
-        packed.iter().map(|row| self.unpack(&reader, row)).collect()
-    }
-
-    fn unpack(&self, reader: &Connection, packed: &Packed) -> Result<Rewrite, Error> {
-        let damaged =
-            || self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&packed.document)));
-        let rows = edits::unpack(&packed.edits).map_err(|_| damaged())?;
-        let look_up = |row: edits::Row| -> Result<KeptLink, Error> {
-            let (digest, extension) = reader
-                .prepare_cached("SELECT digest, extension FROM blobs WHERE id = ?1")
-                .and_then(|mut query| {
-                    query.query_row([row.blob], |row| {
-                        Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?))
-                    })
-                })
-                .map_err(|source| self.sqlite(source))?;
-            let run = reader
-                .prepare_cached("SELECT name FROM runs WHERE id = ?1")
-                .and_then(|mut query| query.query_row([row.run], |row| row.get(0)))
-                .map_err(|source| self.sqlite(source))?;
-            let blob = self.blob_name(digest, &extension)?;
-            Ok(KeptLink { start: row.start, len: row.len, blob, original: row.original, run })
-        };
-        let rewrite = Rewrite {
-            before: Digest::from_bytes(packed.before),
-            after: Digest::from_bytes(packed.after),
-            mtime: packed.mtime,
-            links: rows.into_iter().map(look_up).collect::<Result<_, _>>()?,
-            document: packed.document.clone(),
-        };
-        if packed.sum.is_some_and(|sum| sum != rewrite.sum()) {
-            return Err(damaged());
-        }
-        Ok(rewrite)
-    }
-
     /// Forgets that a document was seen, so that the next run reads it; its way back stays.
     ///
     /// # Errors
@@ -715,89 +337,4 @@ impl Catalog {
     pub(crate) fn damaged(&self, what: String) -> Error {
         Error::Damaged { path: self.path.clone(), what, is_beyond_use: false }
     }
-}
-
-/// A row of `rewrites`, as it is kept.
-struct Packed {
-    document: Vec<u8>,
-    after: [u8; 32],
-    before: [u8; 32],
-    mtime: i64,
-    edits: Vec<u8>,
-    sum: Option<u32>,
-}
-
-impl Packed {
-    /// Of a row of `path, after, before, mtime, edits, sum`.
-    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            document: row.get(0)?,
-            after: row.get(1)?,
-            before: row.get(2)?,
-            mtime: row.get(3)?,
-            edits: row.get(4)?,
-            sum: row.get(5)?,
-        })
-    }
-}
-
-fn path_of(url: &str) -> Result<PathBuf, Error> {
-    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-    let path = path.filter(|path| !path.is_empty()).map(PathBuf::from);
-    path.ok_or_else(|| Error::Url { url: url.to_owned() })
-}
-
-/// SQLite makes the files beside a database like the database: one that could not be written for a while leaves such that
-/// cannot be written for ever.
-fn make_writable(path: &Path) {
-    let may_write = |path: &Path| access(path, Access::WRITE_OK).is_ok();
-    for end in ["-wal", "-shm"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(end);
-        let beside = PathBuf::from(beside);
-        if beside.is_file() && !may_write(&beside) && may_write(path) {
-            let made = path.metadata().and_then(|found| fs::set_permissions(&beside, found.permissions()));
-            if let Err(error) = made {
-                tracing::debug!(%error, file = %beside.display(), "it stays as it is");
-            }
-        }
-    }
-}
-
-/// # Errors
-/// [`Error::Foreign`], which nothing is done to, or what SQLite says.
-fn connect(path: &Path) -> Result<Connection, Error> {
-    make_writable(path);
-    let open = || {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY)?;
-        let is_ours = is_ours(&connection)?;
-        Ok((connection, is_ours))
-    };
-    match open() {
-        Ok((connection, true)) => set_up(connection).map_err(|source| Error::of(path, source)),
-        Ok((_, false)) => Err(Error::Foreign { path: path.to_owned() }),
-        Err(source) => Err(Error::of(path, source)),
-    }
-}
-
-/// Whether it is a catalog, or nothing yet.
-fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
-    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let tables: Vec<String> = connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let known = TABLES.iter().filter(|known| tables.iter().any(|table| table == *known)).count();
-    Ok(application == APPLICATION || tables.is_empty() || known * 2 > TABLES.len())
-}
-
-fn set_up(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    // Without it SQLite plans a cached statement anew for every key it is asked for.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
 }

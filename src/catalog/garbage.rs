@@ -11,7 +11,8 @@ use crate::blob::BlobName;
 use crate::catalog::journal::LineRef;
 use crate::catalog::journal::fate::{self, Fate};
 use crate::catalog::row::Removal;
-use crate::catalog::{Catalog, Error, OriginKey, Packed, Run, edits, trust};
+use crate::catalog::way_back::Packed;
+use crate::catalog::{Catalog, Error, OriginKey, Run, edits, trust};
 use crate::digest::Digest;
 
 /// A day, in milliseconds.

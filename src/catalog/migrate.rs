@@ -2,7 +2,8 @@
 
 use rusqlite::{Transaction, params};
 
-use crate::catalog::{APPLICATION, OriginKey, VERSION, shelf};
+use crate::catalog::connection::APPLICATION;
+use crate::catalog::{OriginKey, VERSION, shelf};
 
 /// Goes from version to version, inside the transaction that looks which it is.
 pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {

@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::catalog::{BUSY, STATEMENTS};
+use crate::catalog::connection::{BUSY, STATEMENTS};
 use crate::files::stat::Stat;
 
 /// What a path must not have as it is in a `file:` URI.

@@ -7,7 +7,8 @@ use crate::catalog::journal::file::Spoiled;
 use crate::catalog::journal::{self, Line, LineRef, fate};
 use crate::catalog::record::Recorder;
 use crate::catalog::row::{Batch, Mended, Placeholder, Rewrite, RunRow, Snapshot};
-use crate::catalog::{Catalog, Error, OriginKey, Packed, Run};
+use crate::catalog::way_back::Packed;
+use crate::catalog::{Catalog, Error, OriginKey, Run};
 use crate::digest::Digest;
 
 /// Lines that are recorded in one transaction, or written down in one piece.
@@ -316,7 +317,9 @@ mod tests {
     }
 
     fn run(name: &str) -> Run {
-        Run { name: name.to_owned(), ..Run::start("archive") }
+        let mut run = Run::start("archive");
+        run.name = name.to_owned();
+        run
     }
 
     fn snapshot(taken: i64, text: &[u8]) -> Snapshot {

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::catalog::connection::path_of;
 use crate::catalog::journal::{self, file::Spoiled};
-use crate::catalog::{Catalog, Error, path_of};
+use crate::catalog::{Catalog, Error};
 use crate::digest::Digest;
 use crate::files::folder::Folder;
 use crate::files::{self, stat::Stat};
