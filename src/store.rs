@@ -13,15 +13,8 @@
 //! A blob is whole or absent: its bytes are on disk before it gets its name, and its name is on disk
 //! before [`Store::commit`] returns. The store has not heard of documents, origins or the catalog.
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::fs::{File, TryLockError};
-use std::io::{self, BufReader, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
-
-use jiff::civil::Date;
 
 use crate::blob::BlobName;
 use crate::digest::{Digest, Hasher};
@@ -29,8 +22,16 @@ use crate::files::folder::{self, Folder};
 use crate::files::stat::Stat;
 use crate::files::{self, litter};
 use crate::media::MediaType;
+use crate::store::draft::Incoming;
 
+mod draft;
+mod hold;
 mod stray;
+mod trash;
+
+pub use draft::{Draft, Finished};
+pub use hold::Hold;
+pub use trash::Discarded;
 
 const VERSION: &str = "imgkeep store 1\n";
 /// The longest `VERSION` that is read.
@@ -198,131 +199,6 @@ impl Store {
         Ok(self.folder.sync_files(&shards)?)
     }
 
-    /// As long as the answer lives, no other process opens the store.
-    ///
-    /// # Errors
-    /// When the lock cannot be had.
-    pub fn gate(&self) -> Result<Hold, Error> {
-        let path = self.root.join("incoming").join("lock");
-        let file = files::open_to_lock(&path)?;
-        file.lock().map_err(files::Error::io(&path, "lock"))?;
-        Ok(Hold { _file: file })
-    }
-
-    /// As long as the answer lives, no process removes a blob. Waits for one that does.
-    ///
-    /// # Errors
-    /// When the lock cannot be had.
-    pub fn hold(&self) -> Result<Hold, Error> {
-        let path = self.root.join("gc.lock");
-        let file = files::open_to_lock(&path)?;
-        file.lock_shared().map_err(files::Error::io(&path, "lock"))?;
-        Ok(Hold { _file: file })
-    }
-
-    /// As long as the answer lives, no process [holds](Self::hold) what is kept. Waits until none does.
-    ///
-    /// # Errors
-    /// When the lock cannot be had.
-    pub fn hold_alone(&self) -> Result<Hold, Error> {
-        let path = self.root.join("gc.lock");
-        let file = files::open_to_lock(&path)?;
-        file.lock().map_err(files::Error::io(&path, "lock"))?;
-        Ok(Hold { _file: file })
-    }
-
-    /// As long as the answer lives, no other process collects garbage; `None` if one does.
-    ///
-    /// # Errors
-    /// When the lock cannot be had.
-    pub fn collect(&self) -> Result<Option<Hold>, Error> {
-        let path = self.root.join("collect.lock");
-        let file = files::open_to_lock(&path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Hold { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(files::Error::io(&path, "lock")(error).into()),
-        }
-    }
-
-    /// Moves files of the store into its trash, under the name of `day`; what is not there is passed over. The
-    /// thumbnails of a blob go with it, for good.
-    ///
-    /// # Errors
-    /// When the disk refuses; the others are where they were.
-    pub fn discard(&self, paths: &[PathBuf], day: Date) -> Result<(), Error> {
-        if paths.is_empty() {
-            return Ok(());
-        }
-        let trash = self.root.join("trash").join(day.to_string());
-        folder::create_all(&trash)?;
-        let mut shards = BTreeSet::new();
-        for path in paths {
-            let name = path.file_name().unwrap_or_default();
-            match files::rename(path, &trash.join(name)) {
-                Ok(()) => {}
-                Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(error.into()),
-            }
-            shards.extend(path.parent().map(Path::to_owned));
-            self.remove_thumbnails(name);
-        }
-        let folders: Vec<PathBuf> = shards.into_iter().chain([trash]).collect();
-        Ok(self.folder.sync_files(&folders)?)
-    }
-
-    /// Of the blob whose file has this name, in whatever sizes there are. What stays does no harm.
-    fn remove_thumbnails(&self, file: &OsStr) {
-        let Some((name, _)) = file.to_str().and_then(|name| name.split_once('.')) else { return };
-        let Some(shard) = name.get(..2) else { return };
-        let folder = self.root.join("thumbnails").join(shard);
-        let is_of_blob = |other: &OsString| {
-            other
-                .to_str()
-                .and_then(|other| other.strip_prefix(name))
-                .is_some_and(|rest| rest.starts_with('-'))
-        };
-        for thumbnail in files::names(&folder).unwrap_or_default().into_iter().filter(is_of_blob) {
-            if let Err(error) = files::remove(&folder.join(thumbnail)) {
-                tracing::debug!(%error, "a thumbnail stays");
-            }
-        }
-    }
-
-    /// The days on which something was discarded that is still in the trash, with what there is.
-    ///
-    /// # Errors
-    /// When a folder cannot be listed.
-    pub fn trash(&self) -> Result<Vec<Discarded>, Error> {
-        let trash = self.root.join("trash");
-        let names = match files::names(&trash) {
-            Err(error) if error.is_not_found() => return Ok(Vec::new()),
-            names => names?,
-        };
-        let mut days = Vec::new();
-        for name in names {
-            // Others' files are none of ours.
-            let Some(day) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-            let folder = trash.join(name);
-            let changed = Stat::of(&folder)?.mtime();
-            let mut discarded = Discarded { day, changed, files: 0, bytes: 0 };
-            for name in files::names(&folder)? {
-                discarded.files += 1;
-                discarded.bytes += Stat::find(&folder.join(name))?.map_or(0, |stat| stat.size);
-            }
-            days.push(discarded);
-        }
-        Ok(days)
-    }
-
-    /// Removes for good what was discarded on that day.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn empty_trash(&self, day: Date) -> Result<(), Error> {
-        Ok(files::remove_tree(&self.root.join("trash").join(day.to_string()))?)
-    }
-
     /// Re-reads a blob: `Ok(None)` if there is none, else whether its bytes still have its digest.
     ///
     /// # Errors
@@ -364,157 +240,6 @@ fn check_version(root: &Path) -> Result<(), Error> {
     }
     let found = found.lines().next().unwrap_or_default().to_owned();
     Err(Error::Version { path, found })
-}
-
-/// See [`Store::hold`].
-#[derive(Debug)]
-pub struct Hold {
-    _file: File,
-}
-
-/// What is in the trash of one day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Discarded {
-    /// The day.
-    pub day: Date,
-    /// When something was last put there.
-    pub changed: SystemTime,
-    /// How many blobs.
-    pub files: u64,
-    /// Their length.
-    pub bytes: u64,
-}
-
-/// A blob being written. Dropped unfinished, it leaves nothing.
-#[derive(Debug)]
-pub struct Draft {
-    path: PathBuf,
-    file: File,
-    hasher: Hasher,
-    bytes: u64,
-}
-
-impl Draft {
-    /// Adds bytes and hashes them on the way.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(files::Error::io(&self.path, "write"))?;
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// How many bytes were written so far.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Opens what was written so far, for a look before it is finished.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn reader(&self) -> Result<BufReader<File>, Error> {
-        Ok(BufReader::with_capacity(64 * 1024, files::open(&self.path)?.0))
-    }
-
-    /// No more bytes: the digest is known. Not durable before [`Store::commit`].
-    #[must_use]
-    pub fn finish(mut self) -> Finished {
-        let hasher = std::mem::take(&mut self.hasher);
-        let path = std::mem::take(&mut self.path);
-        Finished { path, digest: hasher.finish(), bytes: self.bytes }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            // A draft that stays is swept with its process's folder.
-            let _ = files::remove(&self.path);
-        }
-    }
-}
-
-/// A whole draft, waiting for [`Store::commit`]. Dropped uncommitted, its file goes.
-#[derive(Debug)]
-pub struct Finished {
-    path: PathBuf,
-    digest: Digest,
-    bytes: u64,
-}
-
-impl Finished {
-    /// The digest of what was written.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// Its length.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-}
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            // A draft that stays is swept with its process's folder.
-            let _ = files::remove(&self.path);
-        }
-    }
-}
-
-/// This process's folder of drafts, locked as long as it lives.
-#[derive(Debug)]
-struct Incoming {
-    folder: PathBuf,
-    count: AtomicU64,
-    _lock: File,
-}
-
-impl Incoming {
-    /// Sweeps, and makes a folder of its own; the caller sees to it that nobody else does so meanwhile.
-    fn open(parent: &Path) -> Result<Self, Error> {
-        for name in files::names(parent)? {
-            sweep(&parent.join(name));
-        }
-        let folder = parent.join(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)));
-        files::create_folder(&folder)?;
-        let lock = files::create_new(&folder.join("lock"))?;
-        lock.lock().map_err(files::Error::io(&folder, "lock"))?;
-        Ok(Self { folder, count: AtomicU64::new(0), _lock: lock })
-    }
-
-    fn next(&self) -> PathBuf {
-        self.folder.join(format!("{}.draft", self.count.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        // What stays is swept by the next process.
-        let _ = files::remove_tree(&self.folder);
-    }
-}
-
-/// Removes the drafts of a process that is gone: its lock is free, or not there, for it was killed as it made or
-/// removed its folder.
-fn sweep(folder: &Path) {
-    let gone = match File::open(folder.join("lock")) {
-        Ok(lock) => lock.try_lock().is_ok(),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-    };
-    if folder.is_dir() && gone {
-        tracing::debug!(folder = %folder.display(), "swept the drafts of a process that is gone");
-        if let Err(error) = files::remove_tree(folder) {
-            tracing::warn!(%error, "drafts stay behind");
-        }
-    }
 }
 
 #[cfg(test)]
