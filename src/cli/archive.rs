@@ -130,7 +130,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         fetcher: setup::fetcher(config, &[])?,
         progress: Arc::new(Progress::default()),
     };
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = setup::runtime()?;
     let display = Display::start(Arc::clone(&work.progress), context.quiet);
     if stdin {
         let bytes = setup::stdin(&work.reader)?;

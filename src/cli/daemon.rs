@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let (root, access) = (archive.store.root().to_owned(), Arc::clone(&app));
     let reload = reload(context.sources.clone(), config.clone(), own, app, certificates.clone());
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(THREADS).build()?;
+    let runtime = setup::start(|| runtime.enable_all().max_blocking_threads(THREADS).build())?;
     let ended = stop::unless_asked_twice(&runtime, async |asked: Stop| {
         let daemon =
             Daemon { archive, board, orders: received, settings: first, reload, stop: asked.clone() };

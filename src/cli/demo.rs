@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let posts = PathBuf::from("posts");
     let documents = demo::write_posts(&posts).context("cannot write the sample posts")?;
     let before = digests(&documents)?;
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = setup::runtime()?;
     let site = runtime.block_on(Site::start()).context("cannot start the sample web")?;
     let config = configure(&context.config, site.address);
     let mut out = io::stdout();

@@ -21,7 +21,8 @@ pub(super) fn start(verbose: u8, quiet: bool, is_service: bool) {
         (false, _) => LevelFilter::DEBUG,
     };
     let filter = EnvFilter::builder().with_env_var("IMGKEEP_LOG");
-    let default = format!("warn,imgkeep={level}");
+    // It names every certificate that it cannot read, one by one.
+    let default = format!("warn,rustls_platform_verifier=error,imgkeep={level}");
     let filter = filter
         .with_default_directive(level.into())
         .try_from_env()

@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let site = site.with_pages(web::owns, web::router(Arc::clone(&app)));
     let certificates = setup::certificates(config)?;
     let sockets = listen::sockets(arguments.listen.unwrap_or(config.server.listen))?;
-    let runtime = runtime()?;
+    let runtime = setup::start(runtime)?;
     runtime.block_on(async {
         for address in sockets.iter().filter_map(listen::Socket::address) {
             app.access.listens_at(address.ip());

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+use rustix::process::{Resource, getrlimit};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cli::exit::UsageError;
@@ -22,6 +24,29 @@ use crate::web::access::token::Token;
 use crate::web::access::{self, Access};
 use crate::web::{self, App};
 use crate::{files, ladder, media};
+
+/// Files that are open before there is any work. Where there may not be so many, tokio panics.
+const FILES: u64 = 24;
+
+/// The threads on which a run waits for many things at a time.
+///
+/// # Errors
+/// When the system has no more of them, or of what they need.
+pub(super) fn runtime() -> Result<Runtime> {
+    start(Runtime::new)
+}
+
+/// The runtime that `build` makes.
+///
+/// # Errors
+/// As [`runtime`].
+pub(super) fn start(build: impl FnOnce() -> io::Result<Runtime>) -> Result<Runtime> {
+    const DOING: &str = "cannot start the threads of this program";
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < FILES) {
+        return Err(anyhow!("it may have {files} files open, and needs {FILES}").context(DOING));
+    }
+    build().context(DOING)
+}
 
 /// The known wrapper families, and the user's.
 pub(super) fn families(config: &Config) -> Result<Families> {

@@ -123,7 +123,7 @@ fn repaired(
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress), context.quiet);
     let fetcher = setup::fetcher(config, &[])?;
-    let outcome = stop::unless_asked_twice(&tokio::runtime::Runtime::new()?, async |stop| {
+    let outcome = stop::unless_asked_twice(&setup::runtime()?, async |stop| {
         let options = Options { stop, ..options };
         repair::repair(Arc::new(reader), Arc::new(archive), fetcher, options, progress, found).await
     });

@@ -11,13 +11,12 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
-use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use crate::cli::archive::{Arguments, ScopeName};
 use crate::cli::progress::Display;
 use crate::cli::service::Service;
-use crate::cli::{Context, stop};
+use crate::cli::{Context, setup, stop};
 use crate::ops::archive::contract::Contract;
 use crate::ops::archive::{Moment, Progress, Report};
 use crate::ops::runs::wire::{OrderedKind, Wanted};
@@ -42,7 +41,7 @@ pub(super) fn hand_over(context: &Context, arguments: &Arguments, stdin: bool) -
         );
         return Ok(None);
     }
-    let runtime = Runtime::new()?;
+    let runtime = setup::runtime()?;
     let progress = Arc::new(Progress::default());
     let handed = async |stop: Stop| {
         let Some(id) = order(context, arguments, &service, &paths).await? else { return Ok(None) };

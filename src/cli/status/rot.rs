@@ -17,7 +17,7 @@ const ROWS: usize = 20;
 pub(super) fn run(context: &Context, archive: &Archive, sample: Sample) -> Result<Exit> {
     let fetcher = setup::fetcher(&context.config, &[])?;
     let rules = setup::Rules::new(&context.config)?;
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = setup::runtime()?;
     let report = runtime.block_on(rot(archive, fetcher, rules.policy(), sample, setup::now()))?;
     let mut out = io::stdout();
     match context.format {

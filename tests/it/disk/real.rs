@@ -40,11 +40,12 @@ fn tmpfs(folder: &Path, size: &str) -> Option<Mounted> {
     mounted.then(|| Mounted { at: folder.to_owned() })
 }
 
-/// An ext4 of 6 MiB with few inodes over `folder`.
+/// An ext4 of 6 MiB with few inodes over `folder`. Its blocks are as large as a page of memory, as they are but for very small
+/// file systems: of what SQLite maps into memory, it makes sure of one block a page.
 fn ext4(folder: &Path) -> Option<Mounted> {
     let image = folder.with_extension("ext4");
     File::create(&image).unwrap().set_len(6 << 20).unwrap();
-    let made = run(&["mkfs.ext4", "-q", "-F", "-b", "1024", "-N", "200", "-m", "0"], &image)
+    let made = run(&["mkfs.ext4", "-q", "-F", "-b", "4096", "-N", "200", "-m", "0"], &image)
         && run(&["mount", "-o", "loop", image.to_str().unwrap()], folder);
     if !made {
         println!("not tried: no ext4 can be mounted here");
