@@ -68,7 +68,7 @@ pub fn plan(
     let mut blobs = HashMap::with_capacity(answers.len());
     for (reference, blob, link) in answers {
         blobs.insert(reference.span, blob);
-        edits.push(Edit { span: reference.span, text: reference.escapes.encode(&link) });
+        edits.push(Edit::of_url(bytes, reference.span, reference.escapes, &link));
     }
     edits.sort_by_key(|edit| edit.span);
     let patch = Patch::new(Digest::of(bytes), edits).expect("references of one document are disjoint");

@@ -93,15 +93,15 @@ impl<'a> Decoded<'a> {
         let url = text.trim_start_matches(is_edge);
         let start = range.end - url.len();
         let url = url.trim_end_matches(is_edge);
-        if !is_fetchable(url) {
-            return None;
-        }
-        let span = self.span(start..start + url.len())?;
+        let end = start + url.len();
         let url = match memchr3(b'\t', b'\n', b'\r', url.as_bytes()) {
             Some(_) => url.replace(['\t', '\n', '\r'], ""),
             None => url.to_owned(),
         };
-        Some(Reference { span, kind, escapes, url })
+        if !is_fetchable(&url) {
+            return None;
+        }
+        Some(Reference { span: self.span(start..end)?, kind, escapes, url })
     }
 
     fn start_of(&self, offset: usize) -> Option<usize> {

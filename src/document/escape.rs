@@ -96,6 +96,35 @@ impl Escapes {
         let layers = self.layers.into_iter().flatten();
         self.encoding.write(layers.fold(url.to_owned(), |text, escape| escape.encode(&text)))
     }
+
+    /// The same behind `before`, which is the document up to the place.
+    ///
+    /// A character reference may lack its semicolon, as in `url(&quot//a.example/i.png&quot;)`, and in an attribute is
+    /// none before a letter, a digit or `=` (HTML, section 13.2.5.73): the first character is then one, too.
+    #[must_use]
+    pub fn encode_behind(self, before: &[u8], url: &str) -> Vec<u8> {
+        let text = self.encode(url);
+        let is_html = self.layers.iter().flatten().last() == Some(&Escape::Html);
+        match text.first() {
+            Some(first) if is_html && first.is_ascii_alphanumeric() && is_unterminated(before) => {
+                [format!("&#{first};").as_bytes(), &text[1..]].concat()
+            }
+            _ => text,
+        }
+    }
+}
+
+/// Whether `before` ends with a character reference that has no semicolon, or with what looks like one.
+fn is_unterminated(before: &[u8]) -> bool {
+    // The longest name without one, `Epsilon` and the like, has far fewer.
+    const LONGEST: usize = 32;
+    let name = before
+        .iter()
+        .rev()
+        .take(LONGEST)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'#')
+        .count();
+    name > 0 && before[..before.len() - name].ends_with(b"&")
 }
 
 impl Escape {
@@ -208,6 +237,21 @@ mod tests {
         ] {
             assert_eq!(Escapes::of(escape).encode(link), link.as_bytes(), "{escape:?}");
         }
+    }
+
+    #[test]
+    fn a_character_reference_without_its_semicolon_stays_one() {
+        let check = |escape: Escape, before: &str, expected: &str| {
+            let written =
+                Escapes::of(Escape::Css).inside(escape).encode_behind(before.as_bytes(), "http://a/i");
+            assert_eq!(String::from_utf8(written).unwrap(), expected, "{before}");
+        };
+        check(Escape::Html, "<p style=\"x:url(&quot", "&#104;ttp://a/i");
+        check(Escape::Html, "<p style=\"x:url(&#34", "&#104;ttp://a/i");
+        check(Escape::Html, "<p style=\"x:url(&quot;", "http://a/i");
+        check(Escape::Html, "<p style=\"x:url(", "http://a/i");
+        check(Escape::Html, "&", "http://a/i");
+        check(Escape::Json, "&quot", "http://a/i");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Edits to a document's bytes: copied, with the few bytes that are meant changed.
 
 use crate::digest::Digest;
+use crate::document::escape::Escapes;
 use crate::document::span::Span;
 
 /// One replacement: what stands in `span` becomes `text`.
@@ -28,6 +29,14 @@ pub struct Disorder {
     pub span: Span,
     /// Where the one before it ends.
     pub previous_end: usize,
+}
+
+impl Edit {
+    /// Writes `url` where `span` of `document` is, in a place of these `escapes`: it is read back so.
+    #[must_use]
+    pub fn of_url(document: &[u8], span: Span, escapes: Escapes, url: &str) -> Self {
+        Self { span, text: escapes.encode_behind(&document[..span.start()], url) }
+    }
 }
 
 impl Patch {

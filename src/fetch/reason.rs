@@ -97,8 +97,10 @@ impl FromStr for Reason {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let status =
-            || text.strip_prefix("http_")?.parse().ok().filter(|status| (100..1000).contains(status));
+        let status = || {
+            let digits = text.strip_prefix("http_").filter(|digits| digits.len() == 3)?;
+            digits.parse().ok().filter(|status| (100..1000).contains(status))
+        };
         let word = WORDS.iter().find(|(_, word)| *word == text).map(|(reason, _)| *reason);
         word.or_else(|| status().map(Self::Http)).ok_or_else(|| ParseError { text: text.to_owned() })
     }
@@ -113,7 +115,7 @@ mod tests {
         for reason in WORDS.map(|(reason, _)| reason).into_iter().chain([Reason::Http(404)]) {
             assert_eq!(reason.to_string().parse(), Ok(reason));
         }
-        for text in ["", "http_", "http_7", "http_99999", "Dns", "other"] {
+        for text in ["", "http_", "http_7", "http_99999", "http_00725", "http_+72", "Dns", "other"] {
             assert!(text.parse::<Reason>().is_err(), "{text}");
         }
     }

@@ -116,11 +116,16 @@ fn look(
         // it would be left alone
         let Some(folder) = &folder else { continue };
         let escapes = remote.reference.escapes;
-        let text = match blob {
-            Some(blob) => escapes.encode(&options.link.link(folder, images, blob, remote.url())),
-            None => escapes.encoding().write(options.link.link_to(folder, images, STAND_IN)),
-        };
-        edits.push(Edit { span: remote.reference.span, text });
+        let span = remote.reference.span;
+        edits.push(match blob {
+            Some(blob) => {
+                let url = options.link.link(folder, images, blob, remote.url());
+                Edit::of_url(&document.bytes, span, escapes, &url)
+            }
+            None => {
+                Edit { span, text: escapes.encoding().write(options.link.link_to(folder, images, STAND_IN)) }
+            }
+        });
     }
     if options.diffs && options.rewrite {
         let patch =

@@ -29,8 +29,9 @@ fn plan(archive: &Archive, planning: &Planning<'_>, style: &LinkStyle, mtime: Mt
     let bytes = &planning.document.bytes;
     let images = archive.store.images();
     let edits = resolved.kept.iter().filter_map(|link| {
-        let text = link.escapes.encode(&style.link(&folder, &images, link.blob, &link.url));
-        (bytes[link.span.range()] != text).then_some(Edit { span: link.span, text })
+        let url = style.link(&folder, &images, link.blob, &link.url);
+        let edit = Edit::of_url(bytes, link.span, link.escapes, &url);
+        (bytes[link.span.range()] != edit.text).then_some(edit)
     });
     let patch =
         Patch::new(Digest::of(bytes), edits.collect()).expect("kept links of one document are disjoint");

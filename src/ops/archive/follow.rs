@@ -80,7 +80,7 @@ fn plan(shared: &Shared, planning: &Planning<'_>) -> Result<Plan> {
         match place.filter(|_| newest != link.blob) {
             Some(place) => {
                 let url = place.url.replace(&link.blob.to_string(), &newest.to_string());
-                edits.push(Edit { span: link.span, text: place.escapes.encode(&url) });
+                edits.push(Edit::of_url(&planning.document.bytes, link.span, place.escapes, &url));
                 pointed_at.push(newest);
                 standing.push(Standing { blob: newest, ..link.clone() });
             }

@@ -304,8 +304,9 @@ fn plan(shared: &Shared, mut document: Document) -> Result<Plan> {
     let moved = read.kept.iter().filter_map(|link| {
         let folder = relative.as_deref()?;
         let target = link::target(folder, &link.url)?;
-        let text = || link.escapes.encode(&LinkStyle::Relative.link(folder, &images, link.blob, &link.url));
-        (target != images.join(link.blob.to_string())).then(|| Edit { span: link.span, text: text() })
+        let url = || LinkStyle::Relative.link(folder, &images, link.blob, &link.url);
+        let is_astray = target != images.join(link.blob.to_string());
+        is_astray.then(|| Edit::of_url(&bytes, link.span, link.escapes, &url()))
     });
     let moved: Vec<Edit> = moved.collect();
     let answers = mem::take(&mut document.answers);

@@ -161,7 +161,9 @@ impl Reader<'_> {
     }
 
     fn keep(&mut self, span: Span, kind: ReferenceKind, is_image: bool) {
-        let url = destination::decode(self.text.slice(span));
+        let mut url = destination::decode(self.text.slice(span));
+        // They do not count (WHATWG URL, section 4.4, step 3 of the basic URL parser).
+        url.retain(|char| !matches!(char, '\t' | '\n' | '\r'));
         if !is_fetchable(&url) || !(is_image || candidate::may_lead_to_image(&url)) {
             return;
         }
