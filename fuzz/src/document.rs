@@ -191,7 +191,11 @@ fn comes_back(
     let has_kept = !before.kept.is_empty();
     // of front matter that is malformed so much is read as can be, and that is another part once some is replaced
     let is_in_scalar = |kind| matches!(kind, ReferenceKind::YamlScalar | ReferenceKind::TomlString);
-    let is_sure = is_text(bytes) && !before.remote.iter().any(|remote| is_in_scalar(remote.reference.kind));
+    // an internal subset that has no end swallows what comes behind it, once a bracket or quote that stood in a URL is gone
+    let doctype = memchr::memmem::find(bytes, b"<!DOCTYPE").filter(|_| kind == DocumentKind::Xml);
+    let has_subset = doctype.is_some_and(|at| bytes[at..].contains(&b'['));
+    let is_in_scalars = before.remote.iter().any(|remote| is_in_scalar(remote.reference.kind));
+    let is_sure = is_text(bytes) && !has_subset && !is_in_scalars;
     let planned = archive(bytes, before, style);
     let mut at = (0, 0);
     for (edit, landing) in planned.patch.edits().iter().zip(planned.patch.landings()) {
