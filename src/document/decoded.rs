@@ -93,15 +93,16 @@ impl<'a> Decoded<'a> {
         let url = text.trim_start_matches(is_edge);
         let start = range.end - url.len();
         let url = url.trim_end_matches(is_edge);
-        let end = start + url.len();
-        let url = match memchr3(b'\t', b'\n', b'\r', url.as_bytes()) {
-            Some(_) => url.replace(['\t', '\n', '\r'], ""),
-            None => url.to_owned(),
-        };
-        if !is_fetchable(&url) {
+        if !is_fetchable(url) {
             return None;
         }
-        Some(Reference { span: self.span(start..end)?, kind, escapes, url })
+        let span = self.span(start..start + url.len())?;
+        let url = match memchr3(b'\t', b'\n', b'\r', url.as_bytes()) {
+            // Without them it may be a template.
+            Some(_) => Some(url.replace(['\t', '\n', '\r'], "")).filter(|url| is_fetchable(url))?,
+            None => url.to_owned(),
+        };
+        Some(Reference { span, kind, escapes, url })
     }
 
     fn start_of(&self, offset: usize) -> Option<usize> {
