@@ -44,7 +44,7 @@ impl Draft {
         Ok(BufReader::with_capacity(64 * 1024, files::open(&self.path)?.0))
     }
 
-    /// No more bytes: the digest is known. Not durable before [`Store::commit`].
+    /// No more bytes: the digest is known. Not durable before [`Store::commit`](crate::store::Store::commit).
     #[must_use]
     pub fn finish(mut self) -> Finished {
         let hasher = std::mem::take(&mut self.hasher);
@@ -62,7 +62,7 @@ impl Drop for Draft {
     }
 }
 
-/// A whole draft, waiting for [`Store::commit`]. Dropped uncommitted, its file goes.
+/// A whole draft, waiting for [`Store::commit`](crate::store::Store::commit). Dropped uncommitted, its file goes.
 #[derive(Debug)]
 pub struct Finished {
     pub(super) path: PathBuf,
