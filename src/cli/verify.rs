@@ -54,11 +54,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let limits = context.config.media_limits();
     let verified = |archive: &Archive| verify::verify(&reader, archive, arguments.pixels.then_some(&limits));
     let mut report = verified(&archive)?;
-    let is_of_catalog = |finding: &Finding| matches!(finding, Finding::Catalog { .. });
-    if arguments.repair && report.findings.iter().any(is_of_catalog) {
-        report.findings.iter().filter(|finding| is_of_catalog(finding)).for_each(|finding| {
-            tracing::warn!("{finding}");
-        });
+    let flaw = report.findings.iter().find_map(|finding| match finding {
+        Finding::Catalog { why } => Some(why),
+        _ => None,
+    });
+    if let Some(why) = flaw.filter(|_| arguments.repair) {
+        tracing::warn!("the catalog is damaged ({why}): it is made again from the journal");
         // Nobody sets aside what is open.
         drop(archive);
         archive = rebuilt(context)?;
