@@ -20,6 +20,8 @@ pub enum Escape {
     Markdown,
     /// An argument of a site generator's tag, in quotes of any kind or bare. There are no escapes.
     TemplateTag,
+    /// The same behind a comma of a list, which is one only if what follows begins as a URL of [`LISTED`] does.
+    TemplateList,
     /// A plain (unquoted) YAML scalar.
     YamlPlain,
     /// A YAML scalar in single quotes.
@@ -33,6 +35,9 @@ pub enum Escape {
     /// A JSON string.
     Json,
 }
+
+/// How a URL begins that follows a comma in a list of a site generator's tag.
+pub(in crate::document) const LISTED: [&str; 5] = ["/", "./", "../", "http://", "https://"];
 
 /// How a URL is written in one place of a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -130,6 +135,9 @@ fn is_unterminated(before: &[u8]) -> bool {
 impl Escape {
     fn encode(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len() + 8);
+        if self == Self::TemplateList && !LISTED.iter().any(|start| text.starts_with(start)) {
+            out.push_str("./");
+        }
         for char in text.chars() {
             self.push(char, &mut out);
         }
@@ -172,7 +180,7 @@ impl Escape {
                 '&' => out.push_str("&amp;"),
                 _ => out.push(char),
             },
-            Self::TemplateTag => match char {
+            Self::TemplateTag | Self::TemplateList => match char {
                 '"' | '\'' | '`' | '{' | '}' | '<' | '>' | ',' | '|' | '\\' => percent(char, out),
                 // what stands before it would be the argument's name
                 '=' if out.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) => {
@@ -228,6 +236,7 @@ mod tests {
             Escape::Css,
             Escape::Markdown,
             Escape::TemplateTag,
+            Escape::TemplateList,
             Escape::YamlPlain,
             Escape::YamlSingle,
             Escape::YamlDouble,

@@ -146,7 +146,6 @@ impl Families {
         let mut origin = None;
         while layers.len() < MOST_LAYERS
             && let Some(Inner { family, text: inner, origin: found }) = self.layer(&outer)
-            && inner != *outer
             && layers.iter().all(|layer| layer.text != inner)
         {
             let text = std::mem::replace(&mut outer, Cow::Owned(inner)).into_owned();
@@ -161,8 +160,16 @@ impl Families {
         Ok(Unwrapped { origin, layers })
     }
 
-    /// What the outermost layer of `text` holds, if it is a wrapper.
+    /// What the outermost layer of `text` holds, if it is a wrapper as it is written, or as it is asked for: without
+    /// dot segments and with escapes for what is not ASCII (WHATWG URL, section 4.4).
     fn layer(&self, text: &str) -> Option<Inner> {
+        self.layer_as_written(text).or_else(|| {
+            let asked = OriginUrl::parse(text).ok().filter(|asked| asked.as_str() != text)?;
+            self.layer_as_written(asked.as_str())
+        })
+    }
+
+    fn layer_as_written(&self, text: &str) -> Option<Inner> {
         let parts = Parts::of(text);
         let places = self.places.candidates(&parts);
         let denied =
@@ -170,7 +177,8 @@ impl Families {
         if places.iter().any(denied) {
             return None;
         }
-        self.known(&parts, &places, true).or_else(|| self.unknown(&parts, &places))
+        let inner = self.known(&parts, &places, true).or_else(|| self.unknown(&parts, &places))?;
+        (inner.text != text).then_some(inner)
     }
 
     /// The inner URL by a family of the table. With `images`, also by families that look at the inner URL.
@@ -326,6 +334,20 @@ mod tests {
         );
         assert!(matches!(families.unwrap("https://a b/"), Err(Error::Url { .. })));
         assert_eq!(origin(&families, " https:\\\\a.io\\b\nc.png "), "https://a.io/bc.png");
+    }
+
+    #[test]
+    fn a_wrapper_is_one_as_it_is_asked_for() {
+        let families = Families::builtin();
+        for (text, expected) in [
+            ("https://a.io/cdn-cgi/image/w=1/“b”.png", "https://a.io/%E2%80%9Cb%E2%80%9D.png"),
+            ("https://a.io/x/../cdn-cgi/image/w=1/b.png", "https://a.io/b.png"),
+            ("https://res.cloudinary.com/x/image/fetch/.///a.io/b.png", "https://a.io/b.png"),
+        ] {
+            let unwrapped = families.unwrap(text).unwrap();
+            assert_eq!((unwrapped.origin.as_str(), unwrapped.layers.len()), (expected, 1), "{text}");
+            assert_eq!(unwrapped.layers[0].as_str(), text);
+        }
     }
 
     #[test]

@@ -272,21 +272,22 @@ fn references(
     positional: Option<Positional>,
 ) -> (Vec<Reference>, Vec<Reference>) {
     let (mut images, mut links, mut unnamed) = (Vec::new(), Vec::new(), Vec::new());
+    let all = |value| list(text.seen, value).filter_map(|(url, escape)| reference(text, url, escape));
     for Argument { key, value } in arguments {
         let Some(key) = key else {
             if positional == Some(Positional::All) {
-                unnamed.extend(list(text.seen, value).filter_map(|url| reference(text, url)));
+                unnamed.extend(all(value));
             } else {
-                unnamed.extend(reference(text, value));
+                unnamed.extend(reference(text, value, Escape::TemplateTag));
             }
             continue;
         };
         let key = text.seen[key.range()].to_ascii_lowercase();
         let is_among = |keys: &[&str]| keys.iter().any(|known| known.as_bytes() == key);
         if is_among(&IMAGE_KEYS) {
-            images.extend(list(text.seen, value).filter_map(|url| reference(text, url)));
+            images.extend(all(value));
         } else if is_among(&LINK_KEYS) {
-            links.extend(reference(text, value));
+            links.extend(reference(text, value, Escape::TemplateTag));
         }
     }
     match positional {
@@ -299,12 +300,12 @@ fn references(
 }
 
 /// The reference that `value` is. A word without a slash is a name of the site's own.
-fn reference(text: Text<'_>, value: Span) -> Option<Reference> {
+fn reference(text: Text<'_>, value: Span, escape: Escape) -> Option<Reference> {
     let url = text.slice(value).decode(b"", |_| None);
     (url.contains('/') && url != "/" && candidate::is_one_url(&url)).then_some(Reference {
         span: value,
         kind: ReferenceKind::TemplateTag,
-        escapes: Escapes::of(Escape::TemplateTag),
+        escapes: Escapes::of(escape),
         url,
     })
 }
@@ -373,6 +374,7 @@ mod tests {
             "{{< gallery \"//h/a\" '//h/b,c' \"//h/d, //h/e\" >}}",
             &["//h/a", "//h/b,c", "//h/d", "//h/e"],
         );
+        check("{% img src=,//h/a,b,./c/d,../e/f %}", &["//h/a,b", "./c/d", "../e/f"]);
         check("{{< image src=\"//h/a\" src_s=\"//h/b\" src_l=\"//h/c\" >}}", &["//h/a", "//h/b", "//h/c"]);
     }
 
@@ -457,7 +459,8 @@ mod tests {
             let after = all(&changed);
             prop_assert_eq!(after.len(), before.len(), "{:?} {:?}", text, changed);
             for reference in after {
-                prop_assert_eq!(reference.url.into_bytes(), Escapes::of(Escape::TemplateTag).encode(LINK));
+                let written = [Escape::TemplateTag, Escape::TemplateList].map(|escape| Escapes::of(escape).encode(LINK));
+                prop_assert!(written.contains(&reference.url.into_bytes()), "{:?} {:?}", text, changed);
             }
         }
     }

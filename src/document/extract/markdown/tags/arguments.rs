@@ -1,5 +1,6 @@
 //! The arguments of a tag: where they stand, and their names.
 
+use crate::document::escape::{Escape, LISTED};
 use crate::document::span::Span;
 
 pub(super) struct Argument {
@@ -82,24 +83,25 @@ impl Arguments<'_> {
     }
 }
 
-/// The URLs of a list with commas. A comma that no URL follows is part of one.
-pub(super) fn list(seen: &[u8], value: Span) -> impl Iterator<Item = Span> + '_ {
+/// The URLs of a list with commas, and how each is written. A comma that no URL follows is part of one.
+pub(super) fn list(seen: &[u8], value: Span) -> impl Iterator<Item = (Span, Escape)> + '_ {
     let mut at = value.start();
     std::iter::from_fn(move || {
         if at > value.end() {
             return None;
         }
+        let escape = if at > value.start() { Escape::TemplateList } else { Escape::TemplateTag };
         let start = at + blanks(&seen[at..value.end()]);
         let ends = |comma: &usize| {
             let behind = &seen[comma + 1..value.end()];
             let behind = &behind[blanks(behind)..];
-            [&b"/"[..], b"./", b"../", b"http://", b"https://"].iter().any(|url| behind.starts_with(url))
+            LISTED.iter().any(|url| behind.starts_with(url.as_bytes()))
         };
         let mut commas = memchr::memchr_iter(b',', &seen[start..value.end()]).map(|len| start + len);
         let end = commas.find(ends);
         at = end.unwrap_or(value.end()) + 1;
         let end = end.unwrap_or(value.end());
-        Some(Span::new(start, start + seen[start..end].trim_ascii_end().len()))
+        Some((Span::new(start, start + seen[start..end].trim_ascii_end().len()), escape))
     })
 }
 
