@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Breaks the program as each patch of this folder says, and wants the test that the patch names to fail.
+# Breaks the program as each patch of this folder says, and wants every test that the patch names to fail.
 #
 #   tests/broken/run.sh              all patches
 #   tests/broken/run.sh NAME...      these
 #   tests/broken/run.sh --check      only whether all of them still apply
 #
-# A patch begins with two lines: what it breaks, and the command that must fail.
+# A patch begins with what it breaks, and the commands that must fail, a line each.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -28,16 +28,16 @@ cd "$scratch"
 git init --quiet
 [[ ! -e $root/../shared ]] || ln -s "$(realpath "$root/../shared")" "$top/shared"
 
-line() {
-    sed -n "s/^$1: //p" "$2" | head -n 1
+lines() {
+    sed -n "s/^$1: //p" "$2"
 }
 
 passed_over=()
 for patch in "${patches[@]}"; do
     name=$(basename "$patch" .patch)
-    breaks=$(line Breaks "$patch")
-    command=$(line 'Must fail' "$patch")
-    if [[ -z $breaks || $command != *'cargo test'* ]] || ! git apply --check "$patch"; then
+    breaks=$(lines Breaks "$patch")
+    mapfile -t commands < <(lines 'Must fail' "$patch")
+    if [[ -z $breaks || ${commands[*]} != *'cargo test'* ]] || ! git apply --check "$patch"; then
         echo "$name: names no break or no test, or applies no more"
         passed_over+=("$name")
         continue
@@ -45,19 +45,21 @@ for patch in "${patches[@]}"; do
     $check && continue
     git apply "$patch"
     export CARGO_TARGET_DIR=$root/target/broken
-    # One that is not even built is not seen by a test.
-    if ! bash -c "${command/cargo test/cargo test --quiet --no-run}" >"$said" 2>&1; then
-        echo "$name: is not built"
-        tail -n 20 "$said"
-        passed_over+=("$name")
-    elif bash -c "$command" >"$said" 2>&1; then
-        echo "$name: $breaks, and nothing fails: $command"
-        passed_over+=("$name")
-    else
-        echo "$name: $breaks: seen by $command"
-        { grep --max-count=3 --text --extended-regexp 'panicked|^error|FAILED' "$said" || true; } | sed 's/^/    /'
-    fi
+    for command in "${commands[@]}"; do
+        # One that is not even built is not seen by a test.
+        if ! bash -c "${command/cargo test/cargo test --quiet --no-run}" >"$said" 2>&1; then
+            echo "$name: is not built"
+            tail -n 20 "$said"
+            passed_over+=("$name")
+        elif bash -c "$command" >"$said" 2>&1; then
+            echo "$name: $breaks, and nothing fails: $command"
+            passed_over+=("$name")
+        else
+            echo "$name: $breaks: seen by $command"
+            { grep --max-count=3 --text --extended-regexp 'panicked|^error|FAILED' "$said" || true; } | sed 's/^/    /'
+        fi
+    done
     git apply --reverse "$patch"
 done
-echo "${#patches[@]} broken builds, ${#passed_over[@]} not seen"
+echo "${#patches[@]} broken builds, ${#passed_over[@]} times not seen"
 ((${#passed_over[@]} == 0))
