@@ -12,7 +12,7 @@ use crate::catalog::journal::LineRef;
 use crate::catalog::journal::fate::{self, Fate};
 use crate::catalog::row::Removal;
 use crate::catalog::way_back::Packed;
-use crate::catalog::{Catalog, Error, OriginKey, Run, edits, trust};
+use crate::catalog::{Catalog, Error, OriginKey, Run, trust};
 use crate::digest::Digest;
 
 /// A day, in milliseconds.
@@ -375,15 +375,14 @@ impl Catalog {
             )?;
             let mut rows = query.query([])?;
             while let Some(row) = rows.next()? {
-                let packed = Packed::of(row)?;
-                let links = match self.unpack(reader, &packed).map(|_| edits::unpack(&packed.edits)) {
-                    Ok(links) => links.expect("it was just unpacked"),
+                let blobs = match self.unpack_with_blobs(reader, &Packed::of(row)?) {
+                    Ok((_, blobs)) => blobs,
                     Err(error) => return Ok(Err(error)),
                 };
                 let document = row.get(6)?;
                 let mark = gone.get(&document).copied().unwrap_or(Mark { since: now, confirmed: None });
-                for link in links {
-                    let of_blob = references.entry(link.blob).or_default();
+                for blob in blobs {
+                    let of_blob = references.entry(blob).or_default();
                     match given_up.contains(&document) {
                         true if of_blob.given_up.is_none_or(|last| last.since < mark.since) => {
                             of_blob.given_up = Some(mark);
@@ -470,6 +469,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::catalog::edits;
     use crate::catalog::row::{Batch, KeptLink, Rewrite, Snapshot};
     use crate::media::MediaType;
 

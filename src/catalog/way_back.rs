@@ -38,9 +38,19 @@ impl Catalog {
     }
 
     pub(super) fn unpack(&self, reader: &Connection, packed: &Packed) -> Result<Rewrite, Error> {
+        self.unpack_with_blobs(reader, packed).map(|(rewrite, _)| rewrite)
+    }
+
+    /// The rewrite, and the ids of its links' blobs.
+    pub(super) fn unpack_with_blobs(
+        &self,
+        reader: &Connection,
+        packed: &Packed,
+    ) -> Result<(Rewrite, Vec<i64>), Error> {
         let damaged =
             || self.damaged(format!("the record of `{}`", String::from_utf8_lossy(&packed.document)));
         let rows = edits::unpack(&packed.edits).map_err(|_| damaged())?;
+        let blobs = rows.iter().map(|row| row.blob).collect();
         let look_up = |row: edits::Row| -> Result<KeptLink, Error> {
             let (digest, extension) = reader
                 .prepare_cached("SELECT digest, extension FROM blobs WHERE id = ?1")
@@ -67,17 +77,17 @@ impl Catalog {
         if packed.sum.is_some_and(|sum| sum != rewrite.sum()) {
             return Err(damaged());
         }
-        Ok(rewrite)
+        Ok((rewrite, blobs))
     }
 }
 
 /// A row of `rewrites`, as it is kept.
 pub(super) struct Packed {
-    pub(super) document: Vec<u8>,
+    document: Vec<u8>,
     after: [u8; 32],
     before: [u8; 32],
     mtime: i64,
-    pub(super) edits: Vec<u8>,
+    edits: Vec<u8>,
     sum: Option<u32>,
 }
 
