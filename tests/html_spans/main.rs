@@ -6,6 +6,7 @@ use std::path::Path;
 
 use imgkeep::document::DocumentKind;
 use imgkeep::document::decoded::is_fetchable;
+use imgkeep::document::encoding::Encoding;
 use imgkeep::document::extract::{self, Found, Rules};
 use imgkeep::document::reference::{Reference, ReferenceKind};
 use imgkeep::document::span::Span;
@@ -242,12 +243,14 @@ const SPICE: [&str; 40] = [
 
 fn soup(tokens: &'static [&'static str]) -> impl Strategy<Value = String> {
     let more = tokens.len();
-    prop::collection::vec(0..SOUP.len() + more, 0..40).prop_map(move |numbers| {
+    let soup = prop::collection::vec(0..SOUP.len() + more, 0..40).prop_map(move |numbers| {
         numbers
             .into_iter()
             .map(|number| SOUP.get(number).copied().unwrap_or_else(|| tokens[number - SOUP.len()]))
             .collect()
-    })
+    });
+    // With a NUL in front of each of its first characters it would be UTF-16.
+    soup.prop_filter("bytes", |text: &String| Encoding::of(text.as_bytes()) == Encoding::Bytes)
 }
 
 /// Well-nested markup that goes in and out of SVG and MathML.

@@ -19,8 +19,9 @@ const REASONS: &[&str] = &[
     "attempt to write a readonly database",
     "locking protocol",
     "is read-only",
-    // What SQLite makes of a database file that the disk does not read.
+    // What SQLite makes of a database file that the disk does not read, and of a log.
     "database disk image is malformed",
+    "no such table",
     // What SQLite makes of a catalog that it could not finish making.
     "file is not a database",
 ];
