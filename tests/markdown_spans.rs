@@ -3,6 +3,7 @@
 use std::fs;
 
 use imgkeep::document::DocumentKind;
+use imgkeep::document::encoding::Encoding;
 use imgkeep::document::extract::{self, Found, Rules};
 use imgkeep::document::reference::{Reference, ReferenceKind};
 use imgkeep::origin::proxy::Families;
@@ -405,6 +406,8 @@ proptest! {
         for reference in found.references.iter().rev() {
             changed.replace_range(reference.span.range(), "/kept/1.png");
         }
+        // With a NUL for every other byte it would be UTF-16.
+        prop_assume!([&document, &changed].iter().all(|text| Encoding::of(text.as_bytes()) == Encoding::Bytes));
         let again = find(changed.as_bytes());
         prop_assert_eq!(again.references.len(), found.references.len(), "{:?} {:?}", document, changed);
         prop_assert!(again.references.iter().all(|reference| reference.url == "/kept/1.png"));

@@ -4,7 +4,7 @@
 //! character in GBK, Big5 or Shift_JIS. A `<` starts markup wherever it stands, even within a tag
 //! (section 3.1, "No < in Attribute Values"), so a tag that never ends takes nothing but itself along.
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use crate::document::span::Span;
 
@@ -60,20 +60,20 @@ impl<'a> Tokens<'a> {
         self.at
     }
 
-    /// The next token and where it begins.
+    /// The next token and where it begins. A `<` that begins none is text.
     pub(super) fn next(&mut self) -> Option<(usize, Token)> {
-        let open = self.at + memchr(b'<', &self.bytes[self.at..])?;
-        let token = match self.bytes.get(open + 1) {
-            Some(b'!') => self.declaration(open),
-            Some(b'?') => self.instruction(open),
-            Some(b'/') => self.end_tag(open),
-            Some(byte) if is_name_start(*byte) => self.start_tag(open),
-            _ => {
-                self.at = open + 1;
-                Token::Nothing
-            }
-        };
-        Some((open, token))
+        let (bytes, at) = (self.bytes, self.at);
+        for open in memchr_iter(b'<', &bytes[at..]).map(|len| at + len) {
+            let token = match bytes.get(open + 1) {
+                Some(b'!') => self.declaration(open),
+                Some(b'?') => self.instruction(open),
+                Some(b'/') => self.end_tag(open),
+                Some(byte) if is_name_start(*byte) => self.start_tag(open),
+                _ => continue,
+            };
+            return Some((open, token));
+        }
+        None
     }
 
     fn start_tag(&mut self, open: usize) -> Token {
