@@ -17,8 +17,11 @@ fi
 binaries=target/x86_64-unknown-linux-gnu/release
 
 build() {
-    # Without unsafe code a sanitizer has nothing to find, and coverage is to be had without one.
-    RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir . --sanitizer none
+    local target
+    for target in "$@"; do
+        # Without unsafe code a sanitizer has nothing to find, and coverage is to be had without one.
+        RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir . --sanitizer none "$target"
+    done
 }
 
 # Puts what is kept of a target where it works.
@@ -69,7 +72,7 @@ table() {
     done
 }
 
-[[ -n ${FUZZ_BUILT:-} ]] || build
+[[ -n ${FUZZ_BUILT:-} ]] || build "${targets[@]}"
 for target in "${targets[@]}"; do
     while (($(jobs -rp | wc -l) >= ${FUZZ_JOBS:-2})); do
         wait -n

@@ -204,20 +204,35 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Where the document type declaration ends that goes on at `at` (section 2.8): after the `>` that stands
-/// neither in quotes nor in the internal subset. `None` if it does not end.
-fn doctype_end(bytes: &[u8], at: usize) -> Option<usize> {
+/// Where the document type declaration ends that goes on at `at` (section 2.8). `None` if it does not end before an
+/// element begins: then it is none, whatever quotes there are in the text of the document.
+fn doctype_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    /// Which brackets are open.
+    enum Within {
+        Type,
+        Subset,
+        /// A declaration of the internal subset, whose values may hold markup.
+        Declaration,
+    }
     let find = |start: usize, mark: &[u8]| memmem::find(bytes.get(start..)?, mark).map(|len| start + len);
-    let (mut at, mut is_subset) = (at, false);
+    let mut within = Within::Type;
     loop {
-        match bytes.get(at)? {
-            quote @ (b'"' | b'\'') => at += 1 + memchr(*quote, &bytes[at + 1..])?,
-            b'[' => is_subset = true,
-            b']' => is_subset = false,
-            b'>' if !is_subset => return Some(at + 1),
-            b'<' if bytes[at..].starts_with(b"<!--") => at = find(at + 4, b"-->")? + 2,
-            b'<' if bytes[at..].starts_with(b"<?") => at = find(at + 2, b"?>")? + 1,
-            b'<' if !is_subset => return None,
+        match (bytes.get(at)?, &within) {
+            (quote @ (b'"' | b'\''), Within::Declaration) => at = find(at + 1, &[*quote])?,
+            (quote @ (b'"' | b'\''), _) => {
+                at += 1 + memchr2(*quote, b'<', &bytes[at + 1..])?;
+                if bytes[at] == b'<' {
+                    return None;
+                }
+            }
+            (b'[', Within::Type) => within = Within::Subset,
+            (b']', Within::Subset) => within = Within::Type,
+            (b'>', Within::Type) => return Some(at + 1),
+            (b'>', Within::Declaration) => within = Within::Subset,
+            (b'<', Within::Subset) if bytes[at..].starts_with(b"<!--") => at = find(at + 4, b"-->")? + 2,
+            (b'<', Within::Subset) if bytes[at..].starts_with(b"<?") => at = find(at + 2, b"?>")? + 1,
+            (b'<', Within::Subset) if bytes[at..].starts_with(b"<!") => within = Within::Declaration,
+            (b'<', _) => return None,
             _ => {}
         }
         at += 1;
@@ -285,6 +300,10 @@ mod tests {
         check("<!ELEMENT a><b/><!DOCTYPE c [><d/>", "b/d/");
         check("<!DOCTYPE a [><b/>", "b/");
         check("<!DOCTYPE a <b/>", "b/");
+        check("<!DOCTYPE a \"><b>\"</b>", "b;!b;");
+        check("<!DOCTYPE a <!-- ><b>--></b>", "!b;");
+        check("<!DOCTYPE a [ '><b>']></b>", "b;!b;");
+        check("<!DOCTYPE a [<!ENTITY b <c/>]><d/>", "c/d/");
         check("<a/><![CDATA[x", "a/[x]");
         check("<a/><!-- <b/>", "a/");
         check("<", "");
