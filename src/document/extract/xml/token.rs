@@ -4,7 +4,7 @@
 //! character in GBK, Big5 or Shift_JIS. A `<` starts markup wherever it stands, even within a tag
 //! (section 3.1, "No < in Attribute Values"), so a tag that never ends takes nothing but itself along.
 
-use memchr::{memchr, memchr_iter, memchr2, memmem};
+use memchr::{memchr_iter, memchr2, memmem};
 
 use crate::document::span::Span;
 
