@@ -20,7 +20,7 @@ pub enum Escape {
     Markdown,
     /// An argument of a site generator's tag, in quotes of any kind or bare. There are no escapes.
     TemplateTag,
-    /// The same behind a comma of a list, which is one only if what follows begins as a URL of [`LISTED`] does.
+    /// The same behind a comma of a list, which is one only if what follows begins with a slash, dots or a scheme.
     TemplateList,
     /// A plain (unquoted) YAML scalar.
     YamlPlain,
@@ -36,8 +36,12 @@ pub enum Escape {
     Json,
 }
 
-/// How a URL begins that follows a comma in a list of a site generator's tag.
-pub(in crate::document) const LISTED: [&str; 5] = ["/", "./", "../", "http://", "https://"];
+/// Whether a URL that follows a comma in a list of a site generator's tag begins so: any other comma is part of one.
+pub(in crate::document) fn is_listed(text: &[u8]) -> bool {
+    let scheme = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
+    [&b"/"[..], b"./", b"../"].iter().any(|start| text.starts_with(start))
+        || (scheme > 0 && text[scheme..].starts_with(b"://"))
+}
 
 /// How a URL is written in one place of a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -135,7 +139,8 @@ fn is_unterminated(before: &[u8]) -> bool {
 impl Escape {
     fn encode(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len() + 8);
-        if self == Self::TemplateList && !LISTED.iter().any(|start| text.starts_with(start)) {
+        // What stands for a folder of the generator's own means nothing behind a dot.
+        if self == Self::TemplateList && !is_listed(text.as_bytes()) && !text.starts_with(['@', '~']) {
             out.push_str("./");
         }
         for char in text.chars() {
@@ -245,6 +250,21 @@ mod tests {
             Escape::Json,
         ] {
             assert_eq!(Escapes::of(escape).encode(link), link.as_bytes(), "{escape:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_in_a_list_begins_as_a_url_does() {
+        for (link, expected) in [
+            ("cache/a.jpg", "./cache/a.jpg"),
+            (".cache/a.jpg", "./.cache/a.jpg"),
+            ("../a.jpg", "../a.jpg"),
+            ("//h/a.jpg", "//h/a.jpg"),
+            ("HTTPS://h/a.jpg", "HTTPS://h/a.jpg"),
+            ("file:///srv/a.jpg", "file:///srv/a.jpg"),
+            ("@/a.jpg", "@/a.jpg"),
+        ] {
+            assert_eq!(Escapes::of(Escape::TemplateList).encode(link), expected.as_bytes());
         }
     }
 

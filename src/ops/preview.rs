@@ -19,6 +19,9 @@ use crate::ops::{Archive, Reader, counts, parallel};
 /// What a diff shows for a link whose digest is known only after the download.
 pub const STAND_IN: &str = "<digest>";
 
+/// The same as it is written, without what would have to be escaped.
+const WORD: &str = "digest";
+
 /// What would be done.
 #[derive(Debug, Default)]
 pub struct Preview {
@@ -123,7 +126,13 @@ fn look(
                 Edit::of_url(&document.bytes, span, escapes, &url)
             }
             None => {
-                Edit { span, text: escapes.encoding().write(options.link.link_to(folder, images, STAND_IN)) }
+                let url = options.link.link_to(folder, images, WORD);
+                let mut edit = Edit::of_url(&document.bytes, span, escapes, &url);
+                let write = |text: &str| escapes.encoding().write(text.to_owned());
+                let (word, stand_in) = (write(WORD), write(STAND_IN));
+                let start = edit.text.len() - word.len();
+                edit.text.splice(start.., stand_in);
+                edit
             }
         });
     }

@@ -146,6 +146,7 @@ impl Families {
         let mut origin = None;
         while layers.len() < MOST_LAYERS
             && let Some(Inner { family, text: inner, origin: found }) = self.layer(&outer)
+            && inner != *outer
             && layers.iter().all(|layer| layer.text != inner)
         {
             let text = std::mem::replace(&mut outer, Cow::Owned(inner)).into_owned();

@@ -37,7 +37,8 @@ for patch in "${patches[@]}"; do
     name=$(basename "$patch" .patch)
     breaks=$(lines Breaks "$patch")
     mapfile -t commands < <(lines 'Must fail' "$patch")
-    if [[ -z $breaks || ${commands[*]} != *'cargo test'* ]] || ! git apply --check "$patch"; then
+    other=$(lines 'Must fail' "$patch" | grep --invert-match 'cargo test' || true)
+    if [[ -z $breaks || -z ${commands[*]} || -n $other ]] || ! git apply --check "$patch"; then
         echo "$name: names no break or no test, or applies no more"
         passed_over+=("$name")
         continue

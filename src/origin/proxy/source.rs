@@ -137,7 +137,10 @@ pub(super) fn is_bare(text: &str) -> bool {
     // Escapes may be those of a name that is not ASCII; the parser knows.
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_%".contains(&byte) || !byte.is_ascii();
     let label = |label: &str| {
-        (1..=63).contains(&label.len()) && !label.starts_with(['-', '_']) && label.bytes().all(allowed)
+        (1..=63).contains(&label.len())
+            && !label.starts_with(['-', '_'])
+            && label.bytes().all(allowed)
+            && !label.match_indices('%').any(|(at, _)| begins_with_sign(&label[at..]))
     };
     let Some((names, last)) = host.rsplit_once('.') else { return false };
     if !names.split('.').all(label) || !label(last) {
@@ -166,9 +169,22 @@ fn is_file(text: &str) -> bool {
     let path = &text[..end];
     let scheme = path.find(':').is_some_and(|colon| !path[..colon].contains('/'));
     let name = path.rsplit('/').next().unwrap_or(path);
-    !scheme
-        && name.starts_with(|first: char| first.is_alphanumeric() || first == '_' || first == '%')
-        && name.contains('.')
+    // As it is written and as it is asked for, it is the same name.
+    let is_name = name.starts_with(|first: char| {
+        first.is_alphanumeric() || matches!(first, '_' | '%') || !first.is_ascii()
+    });
+    let is_ellipsis = name.starts_with('…') || begins_with("%E2%80%A6", name);
+    !scheme && is_name && !is_ellipsis && !begins_with_sign(name) && name.contains('.')
+}
+
+/// Whether a sign stands there escaped that no host has and no name begins with, and that every URL has to escape
+/// (WHATWG URL, section 1.3, the path percent-encode set).
+fn begins_with_sign(text: &str) -> bool {
+    ["%22", "%3C", "%3E", "%60", "%7B", "%7D"].iter().any(|sign| begins_with(sign, text))
+}
+
+fn begins_with(escapes: &str, text: &str) -> bool {
+    text.get(..escapes.len()).is_some_and(|start| start.eq_ignore_ascii_case(escapes))
 }
 
 /// `text` without the first of `endings` that it has.
@@ -215,11 +231,31 @@ mod tests {
         check("/c d.png", Some("https://w.example:8/c d.png"));
         check("c/d.png", Some("https://w.example:8/c/d.png"));
         check("a.png", Some("https://w.example:8/a.png"));
+        check("“a”.png", Some("https://w.example:8/“a”.png"));
+        check("%E2%80%9Ca.png", Some("https://w.example:8/%E2%80%9Ca.png"));
     }
 
     #[test]
     fn nothing_is_guessed() {
-        for text in ["", "...", "undefined", "null", "https://", "https:/", "htt://a.b/c", "http//a", "a b"] {
+        for text in [
+            "",
+            "...",
+            "….png",
+            "%e2%80%a6.png",
+            "\"a\".png",
+            "%22a%22.png",
+            "<a>.png",
+            "%3Ca%3E.png",
+            "\"a.io/b",
+            "%22a.io",
+            "undefined",
+            "null",
+            "https://",
+            "https:/",
+            "htt://a.b/c",
+            "http//a",
+            "a b",
+        ] {
             check(text, None);
         }
         for text in

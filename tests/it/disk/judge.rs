@@ -19,12 +19,12 @@ const REASONS: &[&str] = &[
     "attempt to write a readonly database",
     "locking protocol",
     "is read-only",
-    // What SQLite makes of a database file that the disk does not read, and of a log.
-    "database disk image is malformed",
-    "no such table",
     // What SQLite makes of a catalog that it could not finish making.
     "file is not a database",
 ];
+
+/// What SQLite makes of a database file that the disk does not read, and of a log.
+const UNREAD: &[&str] = &["database disk image is malformed", "no such table"];
 
 /// What only a programmer should see.
 const RAW: &[&str] =
@@ -44,18 +44,21 @@ pub(super) fn judge(scene: &Scene, when: &str, outcome: &Outcome, hits: &[Call],
             let is_swallowed = !broken.is_empty() && !is_of_folding(scene, &broken);
             assert!(!is_swallowed, "a failed sync was swallowed: {}", told());
         }
-        Some(1) => says_why(scene, &outcome.stderr, &told()),
-        Some(3) => says_why(scene, &format!("{}{}", outcome.stdout, outcome.stderr), &told()),
+        Some(1) => says_why(scene, &outcome.stderr, hits, &told()),
+        Some(3) => says_why(scene, &format!("{}{}", outcome.stdout, outcome.stderr), hits, &told()),
         other => panic!("exit code {other:?}: {}", told()),
     }
 }
 
-/// A line that names a path of the scene and what the system said.
-fn says_why(scene: &Scene, text: &str, told: &str) {
+/// A line that names a path of the scene and what the system said of these `hits`.
+fn says_why(scene: &Scene, text: &str, hits: &[Call], told: &str) {
     let (root, relative) = (scene.root(), ["cache", "posts"]);
     let names =
         |line: &str| line.contains(root.to_str().unwrap()) || relative.iter().any(|path| line.contains(path));
-    let is_clear = |line: &str| names(line) && REASONS.iter().any(|reason| line.contains(reason));
+    let is_unread =
+        hits.iter().any(|hit| hit.text.starts_with("pread64(") && hit.text.contains("catalog.db"));
+    let reasons = REASONS.iter().chain(if is_unread { UNREAD } else { &[] });
+    let is_clear = |line: &str| names(line) && reasons.clone().any(|reason| line.contains(reason));
     assert!(text.lines().any(is_clear), "no line names a path and a reason: {told}");
 }
 

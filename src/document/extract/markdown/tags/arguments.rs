@@ -1,6 +1,6 @@
 //! The arguments of a tag: where they stand, and their names.
 
-use crate::document::escape::{Escape, LISTED};
+use crate::document::escape::{Escape, is_listed};
 use crate::document::span::Span;
 
 pub(super) struct Argument {
@@ -94,8 +94,7 @@ pub(super) fn list(seen: &[u8], value: Span) -> impl Iterator<Item = (Span, Esca
         let start = at + blanks(&seen[at..value.end()]);
         let ends = |comma: &usize| {
             let behind = &seen[comma + 1..value.end()];
-            let behind = &behind[blanks(behind)..];
-            LISTED.iter().any(|url| behind.starts_with(url.as_bytes()))
+            is_listed(&behind[blanks(behind)..])
         };
         let mut commas = memchr::memchr_iter(b',', &seen[start..value.end()]).map(|len| start + len);
         let end = commas.find(ends);
