@@ -227,6 +227,33 @@ fn the_diff_shows_what_is_and_what_would_be_changed() {
 }
 
 #[test]
+fn a_link_in_a_list_of_a_tag_begins_as_a_url_does() {
+    let origin = web(2);
+    let text = format!("{{{{< gallery \"{},{}\" >}}}}\n", proxied(0), proxied(1));
+    let test = Test::new().origin(&origin).document("a.md", &text);
+    let planned = test.run("archive a.md --dry-run --diff").expect_code(0).stdout;
+    assert!(
+        planned.contains("+{{< gallery \"cache/images/<digest>,./cache/images/<digest>\" >}}"),
+        "{planned}"
+    );
+    test.run("archive a.md").expect_code(0);
+    let images = [0, 1].map(|number| Digest::of(&picture::jpeg(number)).to_string());
+    let links = images.map(|digest| format!("cache/images/{}/{digest}.jpg", &digest[..2]));
+    assert_eq!(
+        test.read("a.md"),
+        format!("{{{{< gallery \"{},./{}\" >}}}}\n", links[0], links[1]).as_bytes()
+    );
+    test.run("verify").expect_code(0);
+    // what is there before a scheme is no folder
+    test.run("relink a.md --link file:///srv/images/").expect_code(0);
+    let written = String::from_utf8(test.read("a.md")).unwrap();
+    assert_eq!(written.matches("file:///srv/images/").count(), 2);
+    assert!(!written.contains("./"), "{written}");
+    test.run("restore a.md").expect_code(0);
+    assert_eq!(test.read("a.md"), text.as_bytes());
+}
+
+#[test]
 fn a_link_prefix_is_written_as_it_is() {
     let origin = web(1);
     let test = Test::new().origin(&origin).document("posts/a.md", format!("![]({})\n", proxied(0)));
