@@ -4,10 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+programs=()
 for place in one/checkout another/place/of/it; do
     git clone --quiet . "$scratch/$place"
     (cd "$scratch/$place" && cargo build --release --locked --quiet --target-dir "$scratch/$place/target")
+    programs+=("$scratch/$place/target/release/imgkeep")
 done
-sha256sum "$scratch"/*/target/release/imgkeep "$scratch"/*/*/*/target/release/imgkeep 2>/dev/null | sed "s|$scratch/||"
-cmp "$scratch/one/checkout/target/release/imgkeep" "$scratch/another/place/of/it/target/release/imgkeep"
+sha256sum "${programs[@]}" | sed "s|$scratch/||"
+cmp "${programs[@]}"
 echo 'the same bytes'
