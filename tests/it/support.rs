@@ -11,6 +11,7 @@
 
 pub(crate) mod memory;
 pub(crate) mod origin;
+pub(crate) mod over;
 pub(crate) mod picture;
 pub(crate) mod rounds;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Spotter, blob, origin, run, url};
 use crate::support::Test;
+use crate::support::over::SetsInTheEnd;
 use crate::support::rounds::rounds;
 
 const IMAGES: u64 = 10;
@@ -93,6 +94,7 @@ fn a_tree_is_the_branch_that_was_checked_out_last() {
     let (done, rounds) = (AtomicBool::new(false), rounds(6));
     let mut met = 0;
     thread::scope(|scope| {
+        let end = SetsInTheEnd(&done);
         let working = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 run(&test, "archive posts", &[0, 3]);
@@ -113,7 +115,7 @@ fn a_tree_is_the_branch_that_was_checked_out_last() {
                 thread::sleep(Duration::from_millis(5));
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         working.join().unwrap();
     });
     let last = (rounds as usize - 1) % 2;

@@ -21,6 +21,7 @@ use super::{Spotter, blob, origin, run, url};
 use crate::daemon::running::Daemon;
 use crate::support::Test;
 use crate::support::origin::Origin;
+use crate::support::over::SetsInTheEnd;
 use crate::support::rounds::rounds;
 
 const IMAGES: u64 = 4;
@@ -224,6 +225,7 @@ fn edit_while(test: &Test, who: &str, habit: Habit, work: impl Fn() + Sync) {
     let (done, runs) = (AtomicBool::new(false), AtomicU32::new(0));
     let spotter = Spotter::start(&["posts", "versions"].map(|folder| test.path(folder)));
     let edited: Vec<Edited> = thread::scope(|scope| {
+        let end = SetsInTheEnd(&done);
         let working = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 work();
@@ -237,7 +239,7 @@ fn edit_while(test: &Test, who: &str, habit: Habit, work: impl Fn() + Sync) {
         });
         let editors: Vec<_> = editors.collect();
         let edited = editors.into_iter().map(|editor| editor.join().unwrap()).collect();
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         working.join().unwrap();
         edited
     });

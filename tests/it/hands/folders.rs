@@ -14,6 +14,7 @@ use super::{Spotter, blob, finish, origin, run, start, url};
 use crate::daemon::running::Daemon;
 use crate::support::Test;
 use crate::support::origin::Origin;
+use crate::support::over::SetsInTheEnd;
 use crate::support::rounds::rounds;
 
 const IMAGES: u64 = 5;
@@ -103,6 +104,7 @@ fn swap_while(who: &str, test: &Test, work: impl FnOnce(&AtomicBool) + Send) {
         swaps.fetch_add(1, Ordering::Relaxed);
     };
     thread::scope(|scope| {
+        let end = SetsInTheEnd(&done);
         let working = scope.spawn(|| work(&done));
         for round in 0..rounds(40) {
             // Most of the time the folder is where it was found, or else the documents would never be read; it goes
@@ -122,7 +124,7 @@ fn swap_while(who: &str, test: &Test, work: impl FnOnce(&AtomicBool) + Send) {
                 thread::sleep(Duration::from_micros(fastrand::u64(..300)));
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         working.join().unwrap();
     });
     assert!(sub.symlink_metadata().unwrap().is_dir());
@@ -183,6 +185,7 @@ fn folders_may_be_moved_renamed_and_replaced_in_the_middle() {
     ];
     let rounds = rounds(15) as usize;
     let runs = thread::scope(|scope| {
+        let end = SetsInTheEnd(&done);
         let working = scope.spawn(|| work_until(&test, &done));
         for (_, from, to) in moves.iter().cycle().take(rounds) {
             spotter.wait(Duration::from_millis(400));
@@ -192,7 +195,7 @@ fn folders_may_be_moved_renamed_and_replaced_in_the_middle() {
             thread::sleep(Duration::from_millis(fastrand::u64(..60)));
             fs::rename(&to, from).unwrap();
         }
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         working.join().unwrap()
     });
     all_are_whole(&test, "posts/sub");
@@ -245,6 +248,7 @@ fn permissions_may_change_in_the_middle() {
     let spotter = Spotter::start(&[test.path("posts/sub")]);
     let rounds = rounds(15);
     let runs = thread::scope(|scope| {
+        let end = SetsInTheEnd(&done);
         let working = scope.spawn(|| {
             let mut runs = 0;
             while !done.load(Ordering::Relaxed) {
@@ -271,7 +275,7 @@ fn permissions_may_change_in_the_middle() {
             thread::sleep(Duration::from_millis(fastrand::u64(..150)));
             chmod(open);
         }
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         working.join().unwrap()
     });
     all_are_whole(&test, "posts/sub");
