@@ -38,6 +38,8 @@ fn crowd(name: &str, first: &[u8], stay: Duration) {
             let _ = stream.write_all(first);
             crowd.push(stream);
         }
+        // What it takes in at all, it has taken in by then.
+        thread::sleep(Duration::from_secs(1));
         let open = sockets(pid);
         assert!(open < 1_024 + 30, "{open} sockets are open");
         let start = Instant::now();
