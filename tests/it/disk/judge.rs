@@ -76,5 +76,5 @@ fn is_of_folding(scene: &Scene, broken: &[&Call]) -> bool {
 fn is_promise(hit: &Call) -> bool {
     let syncs = ["fsync(", "fdatasync(", "syncfs("].iter().any(|call| hit.text.starts_with(call));
     // Nor does SQLite say that it could not sync the folder of its log: then the journal has what the log had.
-    syncs && !["catalog.db>", "/work/cache>"].iter().any(|path| hit.text.contains(path))
+    syncs && !["catalog.db>", "/cache>"].iter().any(|path| hit.text.contains(path))
 }
